@@ -1,0 +1,77 @@
+"""What a stage may ask for. Stages are generators: they yield these, receive the answer, and return a result or a `Plan`.
+
+Only the engine's two drivers (one sync, one async) answer them, so every stage runs in a test without database, embedding or model:
+
+    answer = generator.send(None)      # -> Embed(...)
+    answer = generator.send(vectors)   # -> Snapshot(...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph_fluxmem.schema import Namespace, Plan
+
+Stage = Generator["Request", Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Embed:
+    """Answer: float32 array (len(texts), d), rows L2-normalised. `query` selects the query side of an asymmetric embedding."""
+
+    texts: tuple[str, ...]
+    query: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedFor:
+    """Vectors for texts to be stored in `namespace`: those the ledger already holds (by content hash) are not embedded again.
+    Answer: dict content hash -> VectorWrite for the missing ones, plus the known ones' vectors: tuple (new, all)."""
+
+    namespace: Namespace
+    texts: tuple[tuple[str, str], ...]
+    """(content hash, text)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Answer: list of `index.view.NamespaceView`, one for each namespace, caught up with the log. `hidden` are commit ids not to show."""
+
+    namespaces: tuple[Namespace, ...]
+    hidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Answer: dict version id -> `ledger.rows.NodeRow` (missing ids are absent)."""
+
+    namespace: Namespace
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepMemoryOf:
+    """Answer: the `learning.memory.StepMemory` of a namespace, caught up, without the `hidden` commits."""
+
+    namespace: Namespace
+    hidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Answer: `schema.Applied`. One transaction, idempotent by the plan's operation id."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A read of the ledger by name: ``Fetch("resolve_episode", (namespace, id))`` calls that `Ledger` method. Answer: its result."""
+
+    method: str
+    args: tuple[Any, ...] = ()
+
+
+Request = Embed | EmbedFor | Views | Load | StepMemoryOf | Apply | Fetch

@@ -1,0 +1,368 @@
+"""The model: what memory is made of, what users hand in, and what they get back.
+
+Two families live here. What users write and read is pydantic (validated once, at this edge, and JSON both ways): `Situation`, `Step`,
+`Episode`, `Feedback`, `Provenance`, `Activation` and its parts. What the engine moves around is frozen dataclasses: the writes of a
+`Plan`, the rows the projections read. Sources: FluxMem (arXiv 2605.28773) sections 2 and 3 for facts, episodes, skills and the
+evolving graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, ValidationError, model_validator
+
+from langgraph_fluxmem.errors import FeedbackError, InvalidContentError
+
+Namespace = tuple[str, ...]
+Vector = NDArray[np.float32]
+Action = str | dict[str, JsonValue]
+"""A text command, a set of key-value pairs, or a tool call as ``{"name": ..., "args": {...}}``."""
+Outcome = Literal["success", "failure", "unknown"]
+Channel = Literal["progress", "failure", "loss"]
+"""Evidence channels. ``progress``: it led on. ``failure``: it was tried and did not lead on. ``loss``: it ended the task badly."""
+NodeKind = Literal["fact", "item", "episode", "skill"]
+"""``item`` is a fact that came through a store API: never merged, rewritten or decayed."""
+EdgeKind = Literal["GROUNDS", "DISTILLS", "RELATES", "LEADS", "SUPERSEDES"]
+Origin = Literal["agent", "tool", "environment", "evaluator", "user", "model", "system"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Input(_Frozen):
+    """What users construct: a value that does not fit raises one of our errors, in one line, instead of pydantic's."""
+
+    def __init__(self, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            message = first["msg"].removeprefix("Value error, ")
+            name = type(self).__name__
+            refusal = FeedbackError if isinstance(self, Feedback) else InvalidContentError
+            raise refusal(f"{name}.{where}: {message}; found {first.get('input')!r:.200}" if where else message) from None
+
+
+# ---------------------------------------------------------------------------------------------------------------- what users hand in
+class Provenance(_Frozen):
+    """Where a change came from. Every field is optional: code outside a graph has none of them."""
+
+    thread_id: str | None = None
+    lineage: str | None = None
+    checkpoint_id: str | None = None
+    checkpoint_ns: str | None = None
+    task_id: str | None = None
+    run_id: str | None = None
+
+
+class Situation(_Input):
+    """What an agent is in when it has to act [F 3.1].
+
+    `task` is the instruction; `observation` what it sees now (text, or key-value pairs); `notes` are facts the task itself brought up
+    (an instruction it read on the way); `done` are the actions of this episode so far, oldest first.
+    """
+
+    task: str
+    observation: str | dict[str, JsonValue] = ""
+    notes: tuple[str, ...] = ()
+    done: tuple[Action, ...] = ()
+
+
+class Step(_Input):
+    """One step of an episode: in `observation` the agent did `action` and saw `result`.
+
+    `progress` and `loss` are what the environment said of this step (in units of the task's own score, 0 when it said nothing); `notes`
+    are texts the step brought up; `actions` are the admissible actions at that moment where the environment lists them (used for credit
+    by dependency, not stored).
+    """
+
+    observation: str | dict[str, JsonValue] = ""
+    action: Action | None = None
+    result: str = ""
+    progress: float = Field(default=0.0, allow_inf_nan=False)
+    loss: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
+    notes: tuple[str, ...] = ()
+    actions: tuple[Action, ...] = ()
+    used: tuple[str, ...] = ()
+    """Ids of facts that supported this step [F: E_ground]."""
+
+
+class Episode(_Input):
+    """A trajectory with its outcome. The trajectory is immutable once committed; judgements are appended as evidence."""
+
+    task: str
+    steps: tuple[Step, ...] = ()
+    outcome: Outcome = "unknown"
+    score: float | None = Field(default=None, allow_inf_nan=False)
+    id: str | None = None
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Feedback(_Input):
+    """What came of acting on an activation (f_t in [F 3.2]).
+
+    `progress` in [-1, 1] and `loss` in [0, 1] are separate channels. `used` are ids that proved right (positive evidence at any
+    outcome), `harmful` ids that misled; with neither, the outcome is shared by what was shown. Outcome ``"unknown"`` is stored and
+    teaches nothing. `done` says that the episode is over.
+
+    Raises:
+        FeedbackError: an id is both used and harmful, or success and loss are claimed together.
+    """
+
+    outcome: Outcome = "unknown"
+    progress: float | None = Field(default=None, ge=-1.0, le=1.0, allow_inf_nan=False)
+    loss: float = Field(default=0.0, ge=0.0, le=1.0, allow_inf_nan=False)
+    used: tuple[str, ...] = ()
+    harmful: tuple[str, ...] = ()
+    done: bool = False
+    detail: str = ""
+    origin: Origin = "environment"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Feedback:
+        both = sorted(set(self.used) & set(self.harmful))
+        if both:
+            raise FeedbackError(f"feedback names {both!r} as used and as harmful; an id can be one of them, leave it out of the other")
+        if self.outcome == "success" and self.loss > 0:
+            raise FeedbackError(
+                f"feedback says outcome='success' with loss={self.loss}; a loss ends a task badly: use outcome='failure', or loss=0"
+            )
+        return self
+
+
+# ------------------------------------------------------------------------------------------------------------------ what they get back
+class Why(_Frozen):
+    """Why something was recalled: each signal's weighted share of the score, and the path that led there."""
+
+    signals: dict[str, float] = Field(default_factory=dict)
+    path: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        shares = ", ".join(f"{name} {share:.3f}" for name, share in sorted(self.signals.items(), key=lambda kv: -kv[1]))
+        return shares + (f"; via {' -> '.join(self.path)}" if self.path else "")
+
+
+class RecalledFact(_Frozen):
+    """A fact as it was remembered: `content` verbatim, all its `metadata` unchanged. `id` names this version."""
+
+    id: str
+    content: str
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    namespace: Namespace
+    score: float
+    why: Why = Why()
+
+
+class RecalledStep(_Frozen):
+    """A past step that matches the situation, with its evidence (sums of weights per channel)."""
+
+    id: str
+    episode: str
+    situation: str
+    action: Action
+    template: str
+    successes: float
+    failures: float
+    losses: float
+    score: float
+    why: Why = Why()
+
+
+class RecalledEpisode(_Frozen):
+    id: str
+    task: str
+    outcome: Outcome
+    steps: int
+    score: float
+    why: Why = Why()
+
+
+class RecalledSkill(_Frozen):
+    id: str
+    name: str
+    when: str
+    steps: tuple[str, ...]
+    pitfalls: tuple[str, ...] = ()
+    status: Literal["candidate", "mature", "demoted", "retired"]
+    score: float
+    why: Why = Why()
+
+
+class Advice(_Frozen):
+    """What memory says of one admissible action. `score` is in logits: 0 says nothing, positive speaks for it.
+
+    `value` estimates the share of progress in such situations, `risk` the share of bad endings, both in [0, 1]; `support` is the
+    evidence behind them (sum of weights).
+    """
+
+    action: Action
+    score: float
+    value: float
+    risk: float
+    support: float
+    why: Why = Why()
+
+
+EditAction = Literal["expand", "prune", "reshape", "bypass"]
+
+
+class TentativeEdit(_Frozen):
+    """An edit of the activation inside the refinement loop [F 3.2]; it lives in graph state until the step's outcome is known."""
+
+    action: EditAction
+    targets: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Activation(BaseModel):
+    """The subgraph G_t activated for one step, self-contained and JSON-serialisable (`model_dump(mode="json")`).
+
+    `facts` are at most k, best first; `context` is S_t, the text for a prompt: escaped, fenced as quoted data, within the token budget.
+    `advise` needs the memory it came from: an activation restored from JSON is bound again with ``mem.activation(data)``.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    memory: str
+    namespace: Namespace
+    also: tuple[Namespace, ...] = ()
+    situation: Situation
+    facts: tuple[RecalledFact, ...] = ()
+    steps: tuple[RecalledStep, ...] = ()
+    episodes: tuple[RecalledEpisode, ...] = ()
+    skills: tuple[RecalledSkill, ...] = ()
+    context: str = ""
+    k: int = 10
+    round: int = 0
+    edits: tuple[TentativeEdit, ...] = ()
+    shown: tuple[str, ...] = ()
+    """Ids of facts shown in earlier rounds of this step, oldest first."""
+    used: tuple[str, ...] = ()
+    """Ids of facts that earlier rounds of this step proved right."""
+    repair: dict[str, JsonValue] = Field(default_factory=dict)
+    """State of the within-episode repairs (`learning.repair.Repair` as JSON)."""
+    hidden: tuple[str, ...] = ()
+    """Ids of commits that this branch of the graph must not see."""
+    position: int = 0
+    model_calls: int = 0
+
+    _advisor: Callable[[Activation, Sequence[Action]], list[Advice]] | None = PrivateAttr(default=None)
+
+    def bind(self, advisor: Callable[[Activation, Sequence[Action]], list[Advice]]) -> Activation:
+        """Attach the memory that answers `advise`; returns self."""
+        self._advisor = advisor
+        return self
+
+    def advise(self, actions: Sequence[Action]) -> list[Advice]:
+        """Score each admissible action in this situation, in the order given; see `Advice`.
+
+        Raises:
+            RuntimeError: this activation came from JSON and was not bound (``mem.activation(state)``).
+        """
+        if self._advisor is None:
+            raise RuntimeError("this activation is not bound to a memory; get it with `mem.activation(state)` before `advise`")
+        return self._advisor(self, actions)
+
+
+# ------------------------------------------------------------------------------------------------------- what the engine moves around
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One indexed text of a node version: `path` inside the value (``"content"`` for a fact), content `hash`, and its `terms` (stems
+    joined by blanks; empty: no lexical posting). A vector for it is kept under (namespace, hash, fingerprint)."""
+
+    path: str
+    hash: str
+    terms: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeWrite:
+    """A new version `id` of `node`. ``body=None`` is a tombstone: the node is gone from here on (earlier bodies are erased when
+    `erase`). `key` is the store key (default: the node). Times are epoch seconds."""
+
+    id: str
+    node: str
+    kind: NodeKind
+    body: Mapping[str, Any] | None
+    texts: tuple[Text, ...] = ()
+    key: str | None = None
+    source: str | None = None
+    position: float | None = None
+    speaker: str | None = None
+    created_at: float | None = None
+    expires_at: float | None = None
+    ttl: float | None = None
+    erase: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeWrite:
+    """A stored edge; its id is derived from (kind, src, dst). `weight` >= 0; data is content-free."""
+
+    kind: EdgeKind
+    src: str
+    dst: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceWrite:
+    """`weight` > 0 of evidence on `target`: a step id (``episode version#ordinal``), a node version, or an edge ``src>dst``.
+    Unique per (operation, activation, target, channel)."""
+
+    target: str
+    activation: str
+    channel: Channel
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class VectorWrite:
+    """A vector (d,) float32, L2-normalised, for the text with this content hash, under the ledger's current embedding."""
+
+    hash: str
+    vector: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class CommitWrite:
+    """An episode commit: `id` = uuid5(episode id, digest). `seen` are the commit ids in the state it started from."""
+
+    id: str
+    episode: str
+    digest: str
+    seen: tuple[str, ...] = ()
+
+
+Write = NodeWrite | EdgeWrite | EvidenceWrite | VectorWrite | CommitWrite
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One operation: all of its writes are applied in one transaction, once per operation id.
+
+    `kind` is the verb that made it (``remember``, ``put``, ``learn``, ``commit``, ``undo``, ...).
+    """
+
+    operation: str
+    kind: str
+    namespace: Namespace
+    writes: tuple[Write, ...]
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a plan: its log `position`, and whether the ledger already held this operation."""
+
+    operation: str
+    position: int
+    duplicate: bool = False
