@@ -1,0 +1,1 @@
+"""The demonstration: a LangGraph agent learns to cook in TextWorld's kitchens."""
