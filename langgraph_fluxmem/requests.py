@@ -52,8 +52,8 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class StepMemoryOf:
-    """Answer: the `learning.memory.StepMemory` of a namespace, caught up, without the `hidden` commits."""
+class LearnedOf:
+    """Answer: the `learned.Learned` state of a namespace (step memory and task links), caught up, without the `hidden` commits."""
 
     namespace: Namespace
     hidden: tuple[str, ...] = ()
@@ -74,4 +74,4 @@ class Fetch:
     args: tuple[Any, ...] = ()
 
 
-Request = Embed | EmbedFor | Views | Load | StepMemoryOf | Apply | Fetch
+Request = Embed | EmbedFor | Views | Load | LearnedOf | Apply | Fetch

@@ -90,8 +90,12 @@ class Step(_Input):
     loss: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
     notes: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()
+    shown: tuple[str, ...] = ()
+    """Ids of facts that were active when the step was taken."""
     used: tuple[str, ...] = ()
     """Ids of facts that supported this step [F: E_ground]."""
+    harmful: tuple[str, ...] = ()
+    """Ids of facts that misled it."""
 
 
 class Episode(_Input):

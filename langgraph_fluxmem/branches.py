@@ -1,0 +1,102 @@
+"""Which commits a branch of a graph must not see, and the state channel that tells.
+
+LangGraph can go back: a replayed checkpoint, a fork by `update_state`, a resumed interrupt. What was committed on the branch that was
+left then did not happen for the branch that goes on. The reducer channel `memory_commits` travels with the checkpoints, so its commit
+ids are exactly those of the branch that holds it; nothing has to be read from the checkpointer.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Protocol, TypedDict
+
+from langgraph_fluxmem.errors import StateError
+
+_LINEAGE = uuid.UUID("7f0f2c0e-6f0a-5d0e-9a53-1f3c0f1f7a11")
+
+
+class CommitsChannel(TypedDict, total=False):
+    """Value of the `memory_commits` channel: plain strings, so strict checkpoint serialisers carry it."""
+
+    lineage: str
+    thread: str
+    ids: list[str]
+
+
+class CommitLike(Protocol):
+    """What the rule reads of a commit."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def lineage(self) -> str | None: ...
+    @property
+    def checkpoint_id(self) -> str | None: ...
+    @property
+    def seen(self) -> Sequence[str]: ...
+
+
+def merge_commits(left: Any, right: Any) -> CommitsChannel:
+    """Reducer of `memory_commits`: commit ids are united in order; a lineage minted later replaces the earlier one.
+
+    Raises:
+        StateError: a value that the memory nodes did not write.
+    """
+    for value in (left, right):
+        if value is not None and not isinstance(value, dict):
+            raise StateError(f"state key 'memory_commits' holds a {type(value).__name__}; it belongs to the memory nodes, leave it out of updates")
+    old: CommitsChannel = left or {}
+    new: CommitsChannel = right or {}
+    ids = list(dict.fromkeys([*old.get("ids", []), *new.get("ids", [])]))
+    merged: CommitsChannel = {**old, **new}
+    merged["ids"] = ids
+    return merged
+
+
+def lineage_of(channel: CommitsChannel | None, *, thread_id: str | None, checkpoint_id: str | None) -> CommitsChannel:
+    """The lineage to commit under: the channel's, or a new one when it is empty or was minted under another thread (a copied thread).
+
+    A new lineage is derived from the thread and the checkpoint it starts from, so that a retried node mints the same one; without a
+    checkpointer it is random.
+    """
+    value: CommitsChannel = channel or {}
+    thread = thread_id or ""
+    if value.get("lineage") and value.get("thread", "") == thread:
+        return {"lineage": value["lineage"], "thread": thread, "ids": list(value.get("ids", []))}
+    name = f"{thread}\x00{checkpoint_id}" if thread_id and checkpoint_id else uuid.uuid4().hex
+    return {"lineage": uuid.uuid5(_LINEAGE, name).hex, "thread": thread, "ids": list(value.get("ids", []))}
+
+
+def hidden_commits(
+    commits: Iterable[CommitLike], *, lineage: str | None, ids: Iterable[str] = (), on_fork: Literal["hide", "keep"] = "hide"
+) -> frozenset[str]:
+    """Ids of the commits that a reader must not see.
+
+    Of the reader's own `lineage`: those not among its channel's `ids`. Of every other lineage: those its latest commit did not see,
+    except that commit itself and its siblings of the same superstep (same starting checkpoint). Commits without a lineage hide nothing
+    and are never hidden.
+    """
+    if on_fork == "keep":
+        return frozenset()
+    own = set(ids)
+    hidden: set[str] = set()
+    others: dict[str, list[CommitLike]] = {}
+    for commit in commits:
+        if commit.lineage is None:
+            continue
+        if commit.lineage == lineage:
+            if commit.id not in own:
+                hidden.add(commit.id)
+        elif commit.id not in own:
+            others.setdefault(commit.lineage, []).append(commit)
+    for group in others.values():
+        latest = max(group, key=lambda commit: commit.position)
+        visible = {latest.id, *latest.seen}
+        for commit in group:
+            sibling = commit.checkpoint_id is not None and commit.checkpoint_id == latest.checkpoint_id
+            if commit.id not in visible and not sibling:
+                hidden.add(commit.id)
+    return frozenset(hidden)

@@ -1,0 +1,51 @@
+"""What LangGraph knows of the node that is running: provenance for edits, and the values namespace templates are filled from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from langgraph_fluxmem.schema import Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution of a node; outside a graph every field is empty."""
+
+    provenance: Provenance = field(default_factory=Provenance)
+    context: object = None
+    configurable: Mapping[str, Any] = field(default_factory=dict)
+    user: object = None
+    store: object = None
+
+
+def current() -> Execution:
+    """The execution this code runs in; an empty one outside of a LangGraph node or task."""
+    from langgraph.config import get_config  # noqa: PLC0415 - langgraph is loaded by those who use it
+    from langgraph.runtime import get_runtime  # noqa: PLC0415
+
+    try:
+        config = get_config()
+    except RuntimeError:  # not inside a runnable
+        return Execution()
+    configurable: Mapping[str, Any] = config.get("configurable", {})
+    try:
+        runtime = get_runtime()
+    except (RuntimeError, KeyError):  # inside a plain runnable, not inside a graph
+        return Execution(configurable=configurable)
+    info = runtime.execution_info
+    server = runtime.server_info
+    provenance = Provenance(
+        thread_id=_text(info.thread_id if info else None),
+        checkpoint_id=_text(info.checkpoint_id if info else None),
+        checkpoint_ns=_text(info.checkpoint_ns if info else None),
+        task_id=_text(info.task_id if info else None),
+        run_id=_text(info.run_id if info else None) or _text(config.get("run_id")),
+    )
+    user = server.user if server is not None else configurable.get("langgraph_auth_user")
+    return Execution(provenance, runtime.context, configurable, user, runtime.store)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None or value == "" else str(value)

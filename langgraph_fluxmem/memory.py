@@ -1,0 +1,293 @@
+"""`FluxMem`: the memory as one object. Every call has an async twin; both drive the same stage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from langgraph_fluxmem import opening
+from langgraph_fluxmem.config import Config
+from langgraph_fluxmem.engine import Engine
+from langgraph_fluxmem.errors import ClosedError
+from langgraph_fluxmem.execution import current
+from langgraph_fluxmem.ingestion import Rememberable
+from langgraph_fluxmem.namespaces import DEFAULT
+from langgraph_fluxmem.nodes import MemoryNodes, activation_of, fluxmem_nodes
+from langgraph_fluxmem.reading import Reader
+from langgraph_fluxmem.requests import Stage
+from langgraph_fluxmem.schema import Activation, Applied, Episode, Feedback, Provenance, Situation
+from langgraph_fluxmem.stages import Stages
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
+
+class FluxMem:
+    """A memory that rewires itself: open it, then remember, recall, refine, learn and commit.
+
+        with FluxMem.open("memory/") as mem:
+            mem.remember(["Ada is on the team plan."])
+            activation = mem.recall("which plan is she on?")
+            mem.learn(activation, Feedback(outcome="success", used=[activation.facts[0].id]))
+
+    Thread-safe. Two opens of one directory in one process share one engine; it closes with the last of them.
+    """
+
+    def __init__(self, engine: Engine, release: Callable[[], None]) -> None:
+        self._engine = engine
+        self._release = release
+        self._closed = False
+        self.stages = Stages(engine.config, engine.ledger.memory_id, engine.advise)
+
+    # --------------------------------------------------------------------------------------------------------------- open and close
+    @classmethod
+    def open(cls, address: str | Path, *, embeddings: None | str | Embeddings = None, **options: Any) -> Self:
+        """Open the memory at `address`, a directory; what is missing is created.
+
+        `embeddings`: None (deterministic, lexical, offline), ``"local"`` (all-MiniLM-L6-v2, extra ``local``), a string such as
+        ``"openai:text-embedding-3-small"``, or any LangChain `Embeddings`. `options` are those of `Config`.
+
+        Raises:
+            ConfigError: an unknown or conflicting option. NotAMemoryError: the address is a file, or holds something else.
+            SchemaVersionError: written by a newer version. EmbeddingMismatchError: written with another embedding.
+            LedgerError: unreadable, read-only, corrupt or full.
+        """
+        engine, release = opening.acquire(address, embeddings, Config.of(options))
+        return cls(engine, release)
+
+    @classmethod
+    async def aopen(cls, address: str | Path, *, embeddings: None | str | Embeddings = None, **options: Any) -> Self:
+        """Async twin of `open`."""
+        engine, release = await asyncio.to_thread(opening.acquire, address, embeddings, Config.of(options))
+        return cls(engine, release)
+
+    def close(self) -> None:
+        """Release the memory; what was acknowledged is durable already. A second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._release()
+
+    async def aclose(self) -> None:
+        """Async twin of `close`."""
+        await asyncio.to_thread(self.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    @property
+    def engine(self) -> Engine:
+        """Ledger, projections and drivers.
+
+        Raises:
+            ClosedError: after `close()`.
+        """
+        if self._closed:
+            raise ClosedError("this memory is closed; open it again with `FluxMem.open(...)`")
+        return self._engine
+
+    @property
+    def config(self) -> Config:
+        """The validated configuration."""
+        return self._engine.config
+
+    @property
+    def id(self) -> str:
+        """Identity of this memory, minted when it was created."""
+        return self._engine.ledger.memory_id
+
+    @property
+    def notices(self) -> list[str]:
+        """What was found and mended since the memory was opened (a missing Chroma folder, an older copy of it, ...)."""
+        return list(self._engine.projections.notices)
+
+    # -------------------------------------------------------------------------------------------------------------------- semantic
+    def remember(self, documents: Rememberable, *, namespace: Sequence[str] = DEFAULT, source: str | None = None) -> list[str]:
+        """Store texts, `Document`s or messages as facts, verbatim; returns their ids in order. The same thing twice is stored once.
+
+        All or nothing: one bad document, or an embedding that raises, stores none of the batch. Texts longer than `split_chars` become
+        several facts.
+
+        Raises:
+            InvalidContentError, InvalidNamespaceError, EmbeddingFailedError, InvalidVectorError.
+        """
+        return self._run(self.stages.remember(documents, namespace=namespace, source=source, provenance=current().provenance))
+
+    async def aremember(self, documents: Rememberable, *, namespace: Sequence[str] = DEFAULT, source: str | None = None) -> list[str]:
+        """Async twin of `remember`."""
+        return await self._arun(self.stages.remember(documents, namespace=namespace, source=source, provenance=current().provenance))
+
+    def recall(
+        self,
+        query: str | Situation,
+        *,
+        namespace: Sequence[str] = DEFAULT,
+        also: Sequence[Sequence[str]] = (),
+        k: int = 10,
+        signals: Mapping[str, float] | None = None,
+    ) -> Activation:
+        """Activate what memory holds for a query or a situation: at most `k` facts, best first, with matching steps and episodes.
+
+        `also` adds other namespaces to the facts; nothing else crosses namespaces. `signals` overrides weights by name. Writes nothing.
+
+        Raises:
+            InvalidContentError: an empty query. InvalidNamespaceError. ConfigError: k below 1, or an unknown signal.
+        """
+        return self._run(self.stages.recall(query, namespace=namespace, also=also, k=k, signals=signals))
+
+    async def arecall(
+        self,
+        query: str | Situation,
+        *,
+        namespace: Sequence[str] = DEFAULT,
+        also: Sequence[Sequence[str]] = (),
+        k: int = 10,
+        signals: Mapping[str, float] | None = None,
+    ) -> Activation:
+        """Async twin of `recall`."""
+        return await self._arun(self.stages.recall(query, namespace=namespace, also=also, k=k, signals=signals))
+
+    # -------------------------------------------------------------------------------------------------------------------- learning
+    def refine(self, activation: Activation, feedback: Feedback, *, k: int | None = None) -> Activation:
+        """Repair the activation by feedback: expand, prune or bypass [F 3.2]. Tentative: writes nothing.
+
+        On failure the result's `facts` are the next `k` that were not shown yet, chosen around those `used`; on success it comes back
+        as it is.
+
+        Raises:
+            ForeignMemoryError: of another memory. UnknownIdError: `used` or `harmful` name what this memory does not hold.
+        """
+        return self._run(self.stages.refine(activation, feedback, k=k))
+
+    async def arefine(self, activation: Activation, feedback: Feedback, *, k: int | None = None) -> Activation:
+        """Async twin of `refine`."""
+        return await self._arun(self.stages.refine(activation, feedback, k=k))
+
+    def learn(self, target: Activation | str, feedback: Feedback, *, namespace: Sequence[str] | None = None) -> Applied:
+        """Make feedback durable: for an activation, or later for a committed episode by its id or its run's id.
+
+        The same feedback on the same target counts once. Outcome ``"unknown"`` without `used` or `harmful` is stored and teaches
+        nothing. `namespace` narrows the search for an episode or run. The result names the operation, for `undo`.
+
+        Raises:
+            ForeignMemoryError, UnknownIdError, FeedbackError.
+        """
+        return self._run(self.stages.learn(target, feedback, namespace=namespace, provenance=current().provenance))
+
+    async def alearn(self, target: Activation | str, feedback: Feedback, *, namespace: Sequence[str] | None = None) -> Applied:
+        """Async twin of `learn`."""
+        return await self._arun(self.stages.learn(target, feedback, namespace=namespace, provenance=current().provenance))
+
+    def commit(self, episode: Episode, *, namespace: Sequence[str] = DEFAULT) -> str:
+        """Store an episode with its evidence; returns the commit id. The same episode (id, steps and outcome) is stored once.
+
+        Raises:
+            InvalidContentError: an empty task. InvalidNamespaceError.
+        """
+        return self._run(self.stages.commit(episode, namespace=namespace, provenance=current().provenance))
+
+    async def acommit(self, episode: Episode, *, namespace: Sequence[str] = DEFAULT) -> str:
+        """Async twin of `commit`."""
+        return await self._arun(self.stages.commit(episode, namespace=namespace, provenance=current().provenance))
+
+    def undo(self, operation: str, *, cascade: bool = False) -> Applied:
+        """Undo one operation (its id, or a commit id) as one new operation, which can be undone again.
+
+        Raises:
+            UnknownIdError: no such operation. DependentsError: later operations rest on it; `cascade=True` undoes them too.
+        """
+        return self._run(self.stages.undo(operation, cascade=cascade))
+
+    async def aundo(self, operation: str, *, cascade: bool = False) -> Applied:
+        """Async twin of `undo`."""
+        return await self._arun(self.stages.undo(operation, cascade=cascade))
+
+    # ---------------------------------------------------------------------------------------------------------------------- graphs
+    def nodes(
+        self,
+        *,
+        namespace: Sequence[str] = DEFAULT,
+        also: Sequence[Sequence[str]] = (),
+        task: Reader = "messages",
+        observation: Reader | None = None,
+        notes: Reader | None = None,
+        action: Reader | None = None,
+        actions: Reader | None = None,
+        context: str = "memory_context",
+        k: int = 10,
+    ) -> MemoryNodes:
+        """The nodes retrieve, refine and commit_episode, and the route between them, on this memory; see `nodes.fluxmem_nodes`."""
+        return fluxmem_nodes(
+            self,
+            namespace=namespace,
+            also=also,
+            task=task,
+            observation=observation,
+            notes=notes,
+            action=action,
+            actions=actions,
+            context=context,
+            k=k,
+        )
+
+    def activation(self, state: Any) -> Activation:
+        """The activation in a graph's state (or its JSON), bound to this memory and with the texts of its facts.
+
+        Raises:
+            StateError: the state carries none. ForeignMemoryError: it belongs to another memory.
+        """
+        return self._run(self.stages.restore(_activation_in(state)))
+
+    async def aactivation(self, state: Any) -> Activation:
+        """Async twin of `activation`."""
+        return await self._arun(self.stages.restore(_activation_in(state)))
+
+    # ------------------------------------------------------------------------------------------------------------------------ care
+    def verify(self) -> list[str]:
+        """Compare every projection with the ledger, and the ledger with itself: one line for each difference, none when all is well."""
+        return self.engine.verify()
+
+    async def averify(self) -> list[str]:
+        """Async twin of `verify`."""
+        return await asyncio.to_thread(self.verify)
+
+    def rebuild(self, projection: str | None = None) -> None:
+        """Drop and replay one projection (``exact``, ``postings``, ``graph``, ``chroma``, ``learned``) or all. Nothing is embedded again."""
+        self.engine.rebuild(projection)
+
+    async def arebuild(self, projection: str | None = None) -> None:
+        """Async twin of `rebuild`."""
+        await asyncio.to_thread(self.rebuild, projection)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until Chroma has followed the log; False when `timeout` (seconds) passed first. Nobody needs it to find what was written."""
+        return self.engine.projections.flush(timeout)
+
+    async def aflush(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - the same argument as its twin
+        """Async twin of `flush`."""
+        return await asyncio.to_thread(self.flush, timeout)
+
+    def _run(self, stage: Stage) -> Any:
+        return self.engine.run(stage)
+
+    async def _arun(self, stage: Stage) -> Any:
+        return await self.engine.arun(stage)
+
+
+def _activation_in(state: Any) -> Activation:
+    if isinstance(state, Activation):
+        return state
+    if isinstance(state, Mapping) and "situation" in state and "memory" in state:
+        return Activation.model_validate(state)
+    return activation_of(state)

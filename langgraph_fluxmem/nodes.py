@@ -1,0 +1,253 @@
+"""Memory as nodes of a LangGraph graph: retrieve, refine, commit_episode, and the route between them.
+
+    START -> retrieve -> agent -> refine --again--> agent, --next--> retrieve, --done--> commit_episode -> END
+
+Every node body is one generator, driven synchronously or asynchronously by the engine; a node holds no state of its own.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from langchain_core.runnables import Runnable, RunnableLambda
+
+from langgraph_fluxmem import execution
+from langgraph_fluxmem.branches import CommitsChannel, lineage_of
+from langgraph_fluxmem.errors import StateError
+from langgraph_fluxmem.execution import Execution
+from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate
+from langgraph_fluxmem.reading import Reader, StateReader, get
+from langgraph_fluxmem.requests import Stage
+from langgraph_fluxmem.schema import Activation, Episode, Feedback, Step
+from langgraph_fluxmem.state import CHANNELS
+
+if TYPE_CHECKING:
+    from langgraph_fluxmem.memory import FluxMem
+
+_EPISODE = uuid.UUID("7f0f2c0e-6f0a-5d0e-9a53-1f3c0f1f7a12")
+_MIXIN = "class State(MessagesState, FluxMemState): ...   # from langgraph_fluxmem import FluxMemState"
+Route = Literal["again", "next", "done"]
+Update = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class MemoryNodes:
+    """The nodes and the route; add them with ``builder.add_node("retrieve", nodes.retrieve)`` and so on."""
+
+    retrieve: Runnable[Any, Update]
+    refine: Runnable[Any, Update]
+    commit_episode: Runnable[Any, Update]
+    route: Callable[[Any], Route]
+
+
+def fluxmem_nodes(
+    mem: FluxMem | None = None,
+    *,
+    namespace: Sequence[str] = DEFAULT,
+    also: Sequence[Sequence[str]] = (),
+    task: Reader = "messages",
+    observation: Reader | None = None,
+    notes: Reader | None = None,
+    action: Reader | None = None,
+    actions: Reader | None = None,
+    context: str = "memory_context",
+    k: int = 10,
+) -> MemoryNodes:
+    """Build the nodes. Without `mem` they use ``runtime.store`` of the graph they run in, when that is a `FluxMemStore`.
+
+    `namespace` and `also` may hold ``{fields}``; `task`, `observation`, `notes`, `action`, `actions` say where the state holds them
+    (`reading.StateReader`); `context` is the key that receives the text for the prompt; at most `k` facts are recalled.
+
+    Raises:
+        ConfigError, InvalidNamespaceError: at once, for arguments that cannot work.
+    """
+    reader = StateReader(task, observation, notes, action, actions)
+    bodies = _Bodies(NamespaceTemplate(namespace), tuple(NamespaceTemplate(other) for other in also), reader, context, k)
+    return MemoryNodes(
+        retrieve=_node("retrieve", bodies.retrieve, mem, (*CHANNELS, context)),
+        refine=_node("refine", bodies.refine, mem, (*CHANNELS, context)),
+        commit_episode=_node("commit_episode", bodies.commit, mem, CHANNELS),
+        route=route,
+    )
+
+
+def route(state: Any) -> Route:
+    """``"done"``: the episode is over; ``"again"``: the same step once more, with the refined context; ``"next"``: the next step."""
+    return cast("Route", _memory(state).get("route", "done"))
+
+
+def activation_of(state: Any) -> Activation:
+    """The activation a state carries (ids and scores, no texts).
+
+    Raises:
+        StateError: no retrieve node ran, or the state lacks the channel.
+    """
+    return Activation.model_validate(_memory(state)["activation"])
+
+
+Body = Callable[["FluxMem", Any, Execution], Stage]
+
+
+def _node(name: str, body: Body, mem: FluxMem | None, channels: Sequence[str]) -> Runnable[Any, Update]:
+    def prepare() -> tuple[FluxMem, Execution]:
+        run = execution.current()
+        _check_channels(run, channels)
+        return mem or _memory_of_store(run.store), run
+
+    def sync(state: Any) -> Update:
+        memory, run = prepare()
+        return memory.engine.run(body(memory, state, run))
+
+    async def asynchronous(state: Any) -> Update:
+        memory, run = prepare()
+        return await memory.engine.arun(body(memory, state, run))
+
+    return RunnableLambda(sync, afunc=asynchronous, name=name)
+
+
+@dataclass(frozen=True)
+class _Bodies:
+    """The node bodies as stages: they yield requests and return the update of the state."""
+
+    namespace: NamespaceTemplate
+    also: tuple[NamespaceTemplate, ...]
+    reader: StateReader
+    context: str
+    k: int
+
+    def retrieve(self, mem: FluxMem, state: Any, run: Execution) -> Stage:
+        namespace = self.namespace.resolve(run.context, run.configurable, run.user)
+        also = tuple(template.resolve(run.context, run.configurable, run.user) for template in self.also)
+        channel = _channel(state, run)
+        memory = get(state, "memory", {})
+        episode = get(state, "memory_episode_id")
+        going_on = episode is not None and memory.get("episode") == episode
+        trace: list[dict[str, Any]] = list(memory.get("steps", [])) if going_on else []
+        repair = memory.get("repair", {}) if going_on else {}
+        situation = self.reader.situation(state, [Step.model_validate(step) for step in trace])
+        activation: Activation = yield from mem.stages.recall(
+            situation, namespace=namespace, also=also, k=self.k, lineage=channel.get("lineage"), seen=channel.get("ids", []), repair=repair
+        )
+        episode = episode or _episode_id(run, channel)
+        return {
+            "memory": _packed(activation, trace, episode=episode),
+            self.context: activation.context,
+            "memory_round": 0,
+            "memory_feedback": None,
+            "memory_commits": channel,
+            "memory_episode_id": episode,
+        }
+
+    def refine(self, mem: FluxMem, state: Any, run: Execution) -> Stage:
+        del run
+        memory = _memory(state)
+        activation = activation_of(state)
+        feedback = _feedback(state)
+        trace = list(memory.get("steps", []))
+        if not self.reader.from_messages:
+            step = self.reader.step(state, activation.situation, feedback, [fact.id for fact in activation.facts])
+            if step is not None:
+                trace.append(step.model_dump(mode="json"))
+        round_ = int(get(state, "memory_round", 0))
+        decided: Route = "done" if feedback.done else "next"
+        if not feedback.done and feedback.outcome == "failure" and round_ + 1 < mem.config.max_rounds:
+            decided = "again"
+        activation = yield from mem.stages.refine(activation, feedback, again=decided == "again")
+        packed = _packed(activation, trace, episode=memory.get("episode"))
+        packed["route"] = decided
+        packed["outcome"] = feedback.outcome
+        return {"memory": packed, self.context: activation.context, "memory_round": round_ + 1, "memory_feedback": None}
+
+    def commit(self, mem: FluxMem, state: Any, run: Execution) -> Stage:
+        memory = _memory(state)
+        activation = activation_of(state)
+        channel = _channel(state, run)
+        feedback = _feedback(state)
+        outcome = feedback.outcome if feedback.outcome != "unknown" else memory.get("outcome", "unknown")
+        cursor = get(state, "memory_cursor")
+        if self.reader.from_messages:
+            task, steps, cursor = self.reader.message_steps(state, [fact.id for fact in activation.facts])
+            cursor = cursor or get(state, "memory_cursor")
+        else:
+            task, steps = activation.situation.task, tuple(Step.model_validate(step) for step in memory.get("steps", []))
+        episode = Episode(
+            task=task, steps=steps, outcome=outcome, score=sum(step.progress for step in steps), id=get(state, "memory_episode_id")
+        )
+        provenance = run.provenance.model_copy(update={"lineage": channel.get("lineage")})
+        committed: str = yield from mem.stages.commit(
+            episode, namespace=activation.namespace, provenance=provenance, seen=channel.get("ids", []), activation=activation.id
+        )
+        ids = [*channel.get("ids", []), committed]
+        return {
+            "memory": {**memory, "steps": [], "repair": {}, "episode": None, "committed": committed},
+            "memory_commits": {**channel, "ids": ids},
+            "memory_episode_id": None,
+            "memory_feedback": None,
+            "memory_round": 0,
+            "memory_cursor": cursor,
+        }
+
+
+def _packed(activation: Activation, trace: list[dict[str, Any]], *, episode: str | None) -> dict[str, Any]:
+    """The `memory` channel: the activation without the texts of its facts, the trace of the episode, the repairs in force."""
+    slim = activation.model_dump(mode="json")
+    slim["facts"] = [{**fact, "content": "", "metadata": {}} for fact in slim["facts"]]
+    slim["context"] = ""
+    return {"activation": slim, "steps": trace, "repair": activation.repair, "episode": episode}
+
+
+def _channel(state: Any, run: Execution) -> CommitsChannel:
+    where = run.provenance
+    return lineage_of(get(state, "memory_commits"), thread_id=where.thread_id, checkpoint_id=where.checkpoint_id)
+
+
+def _episode_id(run: Execution, channel: CommitsChannel) -> str:
+    """uuid5 of (run id, ordinal), else of the task LangGraph is executing (the same on a retry), else random."""
+    where = run.provenance
+    ordinal = len(channel.get("ids", []))
+    if where.run_id:
+        return uuid.uuid5(_EPISODE, f"{where.run_id}\x00{ordinal}").hex
+    if where.thread_id and where.checkpoint_id and where.task_id:
+        return uuid.uuid5(_EPISODE, f"{where.thread_id}\x00{where.checkpoint_id}\x00{where.task_id}").hex
+    return uuid.uuid4().hex
+
+
+def _feedback(state: Any) -> Feedback:
+    value = get(state, "memory_feedback")
+    if value is None:
+        return Feedback()
+    if isinstance(value, Feedback):
+        return value
+    if not isinstance(value, dict):
+        raise StateError(f"state['memory_feedback'] holds a {type(value).__name__}; write `Feedback(...).model_dump()` or a dict of its fields")
+    return Feedback(**value)
+
+
+def _memory(state: Any) -> dict[str, Any]:
+    memory = get(state, "memory")
+    if not isinstance(memory, dict) or "activation" not in memory:
+        raise StateError(f"the state holds no activation: run the retrieve node first, and give the state the memory channels: {_MIXIN}")
+    return memory
+
+
+def _check_channels(run: Execution, channels: Sequence[str]) -> None:
+    """LangGraph drops keys that are no channel without a word; a memory that forgets silently is worse than an error."""
+    read = run.configurable.get("__pregel_read")
+    if read is None:
+        return
+    for channel in channels:
+        try:
+            read(channel)
+        except KeyError:
+            raise StateError(f"the graph's state has no channel {channel!r}, so LangGraph would drop it; declare it: {_MIXIN}") from None
+
+
+def _memory_of_store(store: object) -> FluxMem:
+    mem = getattr(store, "mem", None)
+    if mem is None:
+        found = "no store" if store is None else f"a {type(store).__name__}"
+        raise StateError(f"fluxmem_nodes() without a memory needs a FluxMemStore, and the graph has {found}; compile with `store=mem.store`")
+    return mem

@@ -1,0 +1,158 @@
+"""How the memory nodes read a graph's state: the situation to recall for, and the steps an episode was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+
+from langgraph_fluxmem.errors import ConfigError, StateError
+from langgraph_fluxmem.schema import Action, Feedback, Situation, Step
+
+Reader = str | Callable[[Any], Any]
+"""A state key, or a function of the state."""
+
+MESSAGES = "messages"
+_MISSING = object()
+
+
+def get(state: Any, key: str, default: Any = None) -> Any:
+    """A value of a state that is a mapping, a dataclass or a pydantic model."""
+    if isinstance(state, Mapping):
+        value = state.get(key, _MISSING)
+    else:
+        value = getattr(state, key, _MISSING)
+    return default if value is _MISSING or value is None else value
+
+
+@dataclass(frozen=True, slots=True)
+class StateReader:
+    """Where in the state task, observation, notes, action and admissible actions stand.
+
+    With ``task="messages"`` everything is read from the messages after the cursor: the first human message is the task, tool calls are
+    the actions, tool results the observations. Otherwise each is a key, or a function of the state; only `task` is needed.
+    """
+
+    task: Reader = MESSAGES
+    observation: Reader | None = None
+    notes: Reader | None = None
+    action: Reader | None = None
+    actions: Reader | None = None
+
+    def __post_init__(self) -> None:
+        if self.task == MESSAGES and any((self.observation, self.notes, self.action, self.actions)):
+            raise ConfigError(
+                "task='messages' reads observation, notes and actions from the messages; "
+                "give `task` a key or a function of its own to name the others"
+            )
+
+    @property
+    def from_messages(self) -> bool:
+        """Whether the episode is read from the messages."""
+        return self.task == MESSAGES
+
+    def situation(self, state: Any, steps: Sequence[Step]) -> Situation:
+        """The situation to recall for; `steps` are those of the episode so far (unused with messages).
+
+        Raises:
+            StateError: the task is missing or empty.
+        """
+        if self.from_messages:
+            return self._message_situation(state)
+        task = self._read(state, self.task)
+        if isinstance(task, Situation):
+            return task
+        if not isinstance(task, str) or not task.strip():
+            raise StateError(f"state has no task: {self.task!r} gave {task!r}; put the instruction there, or name another key with `task=`")
+        observation = self._read(state, self.observation)
+        notes = self._read(state, self.notes) or ()
+        return Situation(
+            task=task,
+            observation=observation if isinstance(observation, dict) else str(observation or ""),
+            notes=(notes,) if isinstance(notes, str) else tuple(str(note) for note in notes),
+            done=tuple(step.action for step in steps if step.action is not None),
+        )
+
+    def step(self, state: Any, before: Situation, feedback: Feedback, shown: Sequence[str]) -> Step | None:
+        """The step that was just taken from the situation `before`; None when the state names no action."""
+        action: Action | None = self._read(state, self.action)
+        if action is None:
+            return None
+        result = self._read(state, self.observation)
+        facts = set(shown)
+        return Step(
+            observation=before.observation,
+            action=action,
+            result=result if isinstance(result, str) else str(result or ""),
+            progress=feedback.progress or 0.0,
+            loss=feedback.loss,
+            notes=tuple(note for note in self.situation(state, ()).notes if note not in before.notes),
+            actions=tuple(self._read(state, self.actions) or ()),
+            shown=tuple(shown),
+            used=tuple(id for id in feedback.used if id in facts),
+            harmful=tuple(id for id in feedback.harmful if id in facts),
+        )
+
+    def message_steps(self, state: Any, shown: Sequence[str] = ()) -> tuple[str, tuple[Step, ...], str | None]:
+        """Task, steps and the id of the last message, from the messages after the cursor. Parallel tool calls become steps in order."""
+        messages = self._since_cursor(state)
+        task = self._task_of(messages, state)
+        results = {message.tool_call_id: message for message in messages if isinstance(message, ToolMessage)}
+        steps: list[Step] = []
+        seen = ""
+        for message in messages:
+            if not isinstance(message, AIMessage):
+                continue
+            for call in message.tool_calls:
+                result = results.get(call["id"] or "")
+                text = result.text if result is not None else ""
+                failed = result is not None and result.status == "error"
+                steps.append(
+                    Step(
+                        observation=seen,
+                        action={"name": call["name"], "args": call["args"]},
+                        result=text,
+                        progress=-1.0 if failed else 0.0,
+                        shown=tuple(shown),
+                    )
+                )
+                seen = text
+            if not message.tool_calls and message.text:
+                steps.append(Step(observation=seen, action=None, result=message.text, shown=tuple(shown)))
+        return task, tuple(steps), messages[-1].id if messages else None
+
+    def _message_situation(self, state: Any) -> Situation:
+        messages = self._since_cursor(state)
+        results = [message.text for message in messages if isinstance(message, ToolMessage)]
+        done: list[Action] = [
+            {"name": call["name"], "args": call["args"]}
+            for message in messages
+            if isinstance(message, AIMessage)
+            for call in message.tool_calls
+        ]
+        return Situation(task=self._task_of(messages, state), observation=results[-1] if results else "", done=tuple(done))
+
+    def _since_cursor(self, state: Any) -> list[AnyMessage]:
+        messages: list[AnyMessage] = list(get(state, MESSAGES, ()))
+        cursor = get(state, "memory_cursor")
+        for index in range(len(messages) - 1, -1, -1):
+            if cursor is not None and messages[index].id == cursor:
+                return messages[index + 1 :]
+        return messages
+
+    def _task_of(self, messages: Sequence[AnyMessage], state: Any) -> str:
+        everything: Sequence[AnyMessage] = list(get(state, MESSAGES, ()))
+        own = [message.text for message in messages if isinstance(message, HumanMessage)]
+        earlier = [message.text for message in everything if isinstance(message, HumanMessage)]
+        task = own[0] if own else (earlier[-1] if earlier else "")
+        if not task.strip():
+            raise StateError("state['messages'] holds no human message with text, so there is no task to recall for")
+        return task
+
+    @staticmethod
+    def _read(state: Any, reader: Reader | None) -> Any:
+        if reader is None:
+            return None
+        return reader(state) if callable(reader) else get(state, reader)
