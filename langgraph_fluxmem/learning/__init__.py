@@ -1,0 +1,21 @@
+"""Learning without a model: situations, action templates, and counts of what led on, failed or ended badly."""
+
+from langgraph_fluxmem.learning.advice import Scorer, advise
+from langgraph_fluxmem.learning.credit import derived, evidence, noted, record, situation_at, steps_of
+from langgraph_fluxmem.learning.memory import StepMemory
+from langgraph_fluxmem.learning.repair import Repair
+from langgraph_fluxmem.learning.template import ActionTemplate
+
+__all__ = [
+    "ActionTemplate",
+    "Repair",
+    "Scorer",
+    "StepMemory",
+    "advise",
+    "derived",
+    "evidence",
+    "noted",
+    "record",
+    "situation_at",
+    "steps_of",
+]

@@ -1,0 +1,165 @@
+"""Situations read into what patterns are made of: words, the spans they share with an action, and the contexts a span stands in.
+
+Everything works on plain text and key-value pairs. A situation has three kinds of source: ``t`` the task, ``n`` notes (what the task
+brought up on the way) and ``o`` the observation, whose keys, when it is a dict, stay part of the pattern. Parsing is cached by text,
+since most of an observation stays as it was from one step to the next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from langgraph_fluxmem.schema import Action, Situation
+
+MAX_SPAN = 6
+"""Longest span, in words, that may become a slot."""
+SHORT_LINE = 8
+"""A line of at most this many words is a pattern as a whole; of longer ones the neighbourhood of the slot is."""
+_WORD = re.compile(r"\w+(?:['’\-.@]\w+)*")
+_LINE = re.compile(r"[\n\r]+|(?<=[.!?;:])\s+|,\s+")
+FUNCTION_WORDS = frozenset(
+    "a an the some any this that these those and or but nor if then of in on at to from with without into onto by for as is are was were "
+    "be been being it its he she they them his her their you your we our i my me not no there here do does did has have had can could "
+    "will would shall should may might must so than too very just out up down over under off about".split()
+)
+"""Words that bind others together: a slot neither begins nor ends with one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A text as lines of words, with every span of up to `MAX_SPAN` words indexed by where it stands (line, first word)."""
+
+    lines: tuple[tuple[str, ...], ...]
+    spans: Mapping[str, tuple[tuple[int, int], ...]]
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Casefolded words of `text`; hyphens, apostrophes and dots inside a word belong to it."""
+    return tuple(_WORD.findall(text.casefold()))
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> Parsed:
+    """Parse `text` once; later calls with the same text are free."""
+    lines = tuple(line for raw in _LINE.split(text) if (line := words(raw)))
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for number, line in enumerate(lines):
+        for start in range(len(line)):
+            span = ""
+            for end in range(start, min(start + MAX_SPAN, len(line))):
+                span = f"{span} {line[end]}" if span else line[end]
+                spans.setdefault(span, []).append((number, start))
+    return Parsed(lines, {span: tuple(where) for span, where in spans.items()})
+
+
+@lru_cache(maxsize=65536)
+def contexts(text: str, span: str) -> tuple[str, ...]:
+    """Patterns of how `span` stands in `text`, with ``_`` in its place: the whole line when it is short, else the content words right
+    before it and the word after it."""
+    parsed = parse(text)
+    size = span.count(" ") + 1
+    found: dict[str, None] = {}
+    for number, start in parsed.spans.get(span, ()):
+        line = parsed.lines[number]
+        if len(line) <= SHORT_LINE + size - 1:
+            found[" ".join((*line[:start], "_", *line[start + size :]))] = None
+        for before in range(start - 1, max(start - 4, -1), -1):
+            if line[before] in FUNCTION_WORDS:
+                break
+            found[f"{line[before]}~_"] = None
+        if start + size < len(line):
+            found[f"_~{line[start + size]}"] = None
+    return tuple(found)
+
+
+def flatten(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Key-value pairs of a JSON value as (dotted key, text); a plain text has key ``""``."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from flatten(inner, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from flatten(inner, key)
+    elif value is not None:
+        yield key, value if isinstance(value, str) else str(value)
+
+
+@dataclass(slots=True)
+class Scene:
+    """A situation, read: its sources in order of precedence for slots (notes, task, observation), and what was done.
+
+    Attributes:
+        sources: (kind, key, text); kind is ``n``, ``t`` or ``o``; key is that of a dict observation.
+        done: the actions so far as text, oldest first.
+    """
+
+    sources: tuple[tuple[str, str, str], ...]
+    done: tuple[str, ...]
+    notes: int
+    _kinds: dict[str, str] = field(default_factory=dict)
+    _patterns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _heads: dict[tuple[str, str], bool] = field(default_factory=dict)
+
+    def kind(self, span: str) -> str:
+        """Where `span` occurs: ``n``, else ``t``, else ``o``; ``""`` when nowhere."""
+        known = self._kinds.get(span)
+        if known is None:
+            known = next((kind for kind, _, text in self.sources if span in parse(text).spans), "")
+            self._kinds[span] = known
+        return known
+
+    def around(self, span: str) -> tuple[str, ...]:
+        """Patterns of how `span` stands in this situation, and of what was done with it before."""
+        known = self._patterns.get(span)
+        if known is None:
+            found: dict[str, None] = {}
+            for kind, key, text in self.sources:
+                if span in parse(text).spans:
+                    name = f"{kind}.{key}" if key else kind
+                    found[f"{name}:_"] = None
+                    for context in contexts(text, span):
+                        found[f"{name}:{context}"] = None
+            for action in self.done:
+                parsed = parse(action)
+                if span in parsed.spans:
+                    found[f"did:{parsed.lines[0][0]} _"] = None
+            known = tuple(found)
+            self._patterns[span] = known
+        return known
+
+    def told(self, word: str, span: str) -> bool:
+        """Whether a short line of the task or the notes has both `word` and `span`: then the word itself was asked for."""
+        known = self._heads.get((word, span))
+        if known is None:
+            known = False
+            size = span.count(" ") + 1
+            for kind, _, text in self.sources:
+                if kind == "o" or known:
+                    continue
+                parsed = parse(text)
+                for number, start in parsed.spans.get(span, ()):
+                    line = parsed.lines[number]
+                    if len(line) <= SHORT_LINE + size - 1 and (word in line[:start] or word in line[start + size :]):
+                        known = True
+                        break
+            self._heads[word, span] = known
+        return known
+
+
+def as_text(action: Action) -> str:
+    """An action as one line of text: itself, or its values in order."""
+    if isinstance(action, str):
+        return action
+    return " ".join(text for _, text in flatten(action))
+
+
+def read(situation: Situation) -> Scene:
+    """Read a situation."""
+    sources: list[tuple[str, str, str]] = [("n", "", note) for note in situation.notes]
+    sources.append(("t", "", situation.task))
+    sources += [("o", key, text) for key, text in flatten(situation.observation)]
+    return Scene(tuple(sources), tuple(as_text(action) for action in situation.done), len(situation.notes))

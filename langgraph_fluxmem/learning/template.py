@@ -1,0 +1,128 @@
+"""Actions as templates: what an action shares with its situation becomes a slot, the rest stays.
+
+``dice red onion with knife`` under the note ``dice the red onion`` is ``= <n> with knife``: the verb is the one that was asked for, the
+onion is named by a note, the knife is only seen. Text commands begin with their operation; of key-value pairs the first (or ``name``) is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from langgraph_fluxmem.learning.situation import FUNCTION_WORDS, MAX_SPAN, Scene, as_text, flatten, parse, words
+from langgraph_fluxmem.schema import Action
+
+_HEAD_KEYS = ("name", "op", "operation", "action", "type")
+
+
+@dataclass(frozen=True, slots=True)
+class ActionTemplate:
+    """An action, abstracted.
+
+    Attributes:
+        key: the template: slots for what task or notes name, literal for the rest.
+        patterns: templates of this action from the most general to the action itself; `key` is among them.
+        slots: the words behind each slot of the most general pattern, in order.
+    """
+
+    key: str
+    patterns: tuple[str, ...]
+    slots: tuple[str, ...]
+
+
+def template(action: Action, scene: Scene) -> ActionTemplate:
+    """Derive the template of `action` in a situation that was `read`."""
+    return _of_text(action, scene) if isinstance(action, str) else _of_pairs(action, scene)
+
+
+def links(action: Action, made: ActionTemplate, scene: Scene) -> tuple[str, ...]:
+    """Patterns of the situation as this action sees it: the contexts of its slots (``1`` for the first), what was done before."""
+    found: dict[str, None] = {}
+    for number, span in enumerate(made.slots, 1):
+        for pattern in scene.around(span):
+            found[pattern.replace("_", f"_{number}", 1)] = None
+    found["notes" if scene.notes else "no notes"] = None
+    text = as_text(action)
+    if scene.done:
+        last = scene.done[-1]
+        found["prev:" + _masked(last, made.slots, scene)] = None
+        if text == last:
+            found["just done"] = None
+        if text in scene.done:
+            found["done before"] = None
+    else:
+        found["start"] = None
+    return tuple(found)
+
+
+def _of_text(action: str, scene: Scene) -> ActionTemplate:
+    line = words(action)
+    if not line:
+        return ActionTemplate(action, (action,), ())
+    head, rest = line[0], line[1:]
+    general: list[str] = []
+    middle: list[str] = []
+    slots: list[str] = []
+    told = False
+    start = 0
+    while start < len(rest):
+        span, kind, size = _longest(rest, start, scene)
+        if not size:
+            general.append(rest[start])
+            middle.append(rest[start])
+            start += 1
+            continue
+        slots.append(span)
+        told = told or scene.told(head, span)
+        general.append(f"<{kind}>")
+        middle.append(f"<{kind}>" if kind != "o" else span)
+        start += size
+    verb = "=" if told else head
+    key = " ".join((verb, *middle))
+    levels = dict.fromkeys((" ".join((verb, *general)), key, " ".join(line)))
+    return ActionTemplate(key, tuple(levels), tuple(slots))
+
+
+def _longest(rest: tuple[str, ...], start: int, scene: Scene) -> tuple[str, str, int]:
+    if rest[start] in FUNCTION_WORDS:
+        return "", "", 0
+    for end in range(min(len(rest), start + MAX_SPAN), start, -1):
+        if rest[end - 1] in FUNCTION_WORDS:
+            continue
+        span = " ".join(rest[start:end])
+        kind = scene.kind(span)
+        if kind:
+            return span, kind, end - start
+    return "", "", 0
+
+
+def _of_pairs(action: Action, scene: Scene) -> ActionTemplate:
+    pairs = list(flatten(action))
+    head = next((pair for name in _HEAD_KEYS for pair in pairs if pair[0] == name), pairs[0] if pairs else ("", ""))
+    general: list[str] = []
+    middle: list[str] = []
+    slots: list[str] = []
+    for key, value in pairs:
+        if (key, value) == head:
+            continue
+        span = " ".join(words(value))
+        kind = scene.kind(span) if span and span not in FUNCTION_WORDS else ""
+        if kind:
+            slots.append(span)
+        general.append(f"{key}=<{kind}>" if kind else f"{key}")
+        middle.append(f"{key}=<{kind}>" if kind in ("n", "t") else f"{key}={value}")
+    name = head[1]
+    key = " ".join((name, *middle))
+    literal = " ".join((name, *(f"{k}={v}" for k, v in pairs if (k, v) != head)))
+    levels = dict.fromkeys((" ".join((name, *general)), key, literal))
+    return ActionTemplate(key, tuple(levels), tuple(slots))
+
+
+def _masked(text: str, slots: tuple[str, ...], scene: Scene) -> str:
+    line = words(text)
+    masked = " ".join(line)
+    for number, span in enumerate(slots, 1):
+        if span in parse(text).spans:
+            masked = f" {masked} ".replace(f" {span} ", f" _{number} ").strip()
+    if masked != " ".join(line):
+        return masked
+    return _of_text(text, scene).key
