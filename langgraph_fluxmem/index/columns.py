@@ -1,0 +1,52 @@
+"""Growing arrays: append-only buffers with doubling capacity, of which readers hold slices that never change."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+class Column(Generic[Scalar]):
+    """A growing array of shape (n, *shape). A slice given out stays as it is: appending writes behind it or into a new buffer."""
+
+    def __init__(self, dtype: type[Scalar], shape: tuple[int, ...] = ()) -> None:
+        self._buffer: NDArray[Scalar] = np.empty((0, *shape), dtype=dtype)
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the buffer, spare capacity included."""
+        return self._buffer.nbytes
+
+    def extend(self, values: ArrayLike) -> None:
+        """Append (m, *shape) values; amortised O(m)."""
+        new = np.asarray(values, dtype=self._buffer.dtype)
+        needed = self._size + len(new)
+        if needed > len(self._buffer):
+            grown = np.empty((max(needed, 2 * len(self._buffer), 8), *self._buffer.shape[1:]), dtype=self._buffer.dtype)
+            grown[: self._size] = self._buffer[: self._size]
+            self._buffer = grown
+        self._buffer[self._size : needed] = new
+        self._size = needed
+
+    def read(self, size: int | None = None) -> NDArray[Scalar]:
+        """The first `size` values (default: all), read-only, no copy."""
+        out = self._buffer[: self._size if size is None else size]
+        out.flags.writeable = False
+        return out
+
+    def put(self, index: Any, values: ArrayLike) -> None:
+        """Overwrite some values in a new buffer, so that slices given out keep theirs; O(n)."""
+        self._buffer = self._buffer.copy()
+        self._buffer[: self._size][index] = values
+
+    def put_in_place(self, index: Any, values: ArrayLike) -> None:
+        """Overwrite some values that every slice given out sees too: only for values that older slices know to ignore."""
+        self._buffer[: self._size][index] = values

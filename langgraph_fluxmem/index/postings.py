@@ -1,0 +1,113 @@
+"""Lexical postings of one namespace: for each term the slots that hold it and how often, and for each slot its terms in order.
+
+BM25 (Robertson and Zaragoza 2009) with the idf of Lucene, ``ln(1 + (N - df + .5) / (df + .5))``, which is never negative.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langgraph_fluxmem.index.columns import Column
+
+Posting = tuple[NDArray[np.int32], NDArray[np.int32]]
+"""Slots (df,), increasing, and term frequencies (df,)."""
+_EMPTY: Posting = (np.zeros(0, np.int32), np.zeros(0, np.int32))
+
+
+class Postings:
+    """Growing postings; slots are appended in order. Appending is guarded by the caller's lock, `posting` by the same one."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, int] = {}
+        self._vocabulary: list[str] = []
+        self._lists: list[array[int]] = []
+        self._frozen: dict[int, NDArray[np.int32]] = {}
+        self._tokens: Column[np.int32] = Column(np.int32)
+        self._ends: Column[np.int64] = Column(np.int64)
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @property
+    def vocabulary(self) -> Sequence[str]:
+        """Every term seen, by term id; it only grows."""
+        return self._vocabulary
+
+    def extend(self, documents: Sequence[Sequence[str]]) -> None:
+        """Append one slot for each list of terms."""
+        ids, lists, vocabulary = self._ids, self._lists, self._vocabulary
+        slot = len(self._ends)
+        tokens: list[int] = []
+        ends: list[int] = []
+        base = len(self._tokens)
+        for terms in documents:
+            codes: list[int] = []
+            for term in terms:
+                code = ids.get(term)
+                if code is None:
+                    code = ids[term] = len(vocabulary)
+                    vocabulary.append(term)
+                    lists.append(array("i"))
+                codes.append(code)
+            for code, frequency in Counter(codes).items():
+                lists[code].extend((slot, frequency))
+            tokens += codes
+            ends.append(base + len(tokens))
+            slot += 1
+        self._tokens.extend(tokens)
+        self._ends.extend(ends)
+
+    def posting(self, term: str, size: int) -> Posting:
+        """The posting of a term within the first `size` slots."""
+        code = self._ids.get(term)
+        if code is None:
+            return _EMPTY
+        held = self._lists[code]
+        frozen = self._frozen.get(code)
+        if frozen is None or frozen.size != len(held):
+            frozen = self._frozen[code] = np.array(held, dtype=np.int32)
+        slots, frequencies = frozen[0::2], frozen[1::2]
+        cut = len(slots) if not len(slots) or slots[-1] < size else int(np.searchsorted(slots, size))
+        return slots[:cut], frequencies[:cut]
+
+    def ends(self) -> NDArray[np.int64]:
+        """Where each slot's terms end in `tokens`."""
+        return self._ends.read()
+
+    def tokens(self) -> NDArray[np.int32]:
+        """The terms of all slots, one after the other, as term ids."""
+        return self._tokens.read()
+
+    def terms_of(self, slot: int) -> list[str]:
+        """The terms of a slot, in order, repeated as they occur."""
+        ends = self._ends.read()
+        begin = int(ends[slot - 1]) if slot else 0
+        return [self._vocabulary[code] for code in self._tokens.read()[begin : int(ends[slot])].tolist()]
+
+    def take(self, slots: NDArray[np.integer]) -> Postings:
+        """New postings of these slots only, in this order; terms that none of them holds are forgotten."""
+        out = Postings()
+        out.extend([self.terms_of(slot) for slot in slots.tolist()])
+        return out
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of lists and token arrays, and about what the dictionary of terms takes."""
+        lists = sum(64 + 4 * len(held) for held in self._lists)
+        words = sum(49 + len(term) for term in self._vocabulary) + 110 * len(self._vocabulary)
+        return lists + words + self._tokens.nbytes + self._ends.nbytes + sum(held.nbytes for held in self._frozen.values())
+
+
+def bm25_weights(
+    frequencies: NDArray[np.int32], lengths: NDArray[np.float32], average: float, *, df: int, size: int, k1: float, b: float
+) -> NDArray[np.float32]:
+    """BM25 of one term for the documents that hold it: `lengths` are theirs in terms, `df` and `size` count live documents."""
+    idf = np.float32(np.log1p((size - df + 0.5) / (df + 0.5)))
+    tf = frequencies.astype(np.float32)
+    norm = np.float32(k1) * (np.float32(1.0 - b) + np.float32(b / average if average else 0.0) * lengths)
+    return np.divide(idf * np.float32(k1 + 1.0) * tf, tf + norm, dtype=np.float32)
