@@ -1,19 +1,15 @@
-"""What an agent in a text game tells its memory: the situation, and texts that are worth noting.
+"""What an agent in a text game tells its memory: what it sees, and texts that are worth noting.
 
-Nothing here knows about cooking. An observation is a dict of three texts. A note is what a command returned that changed nothing in the
-world and that says something new: an instruction that was read, a hint.
+Nothing here knows about cooking. An observation is a dict of three texts; whether a text becomes a note of the task is the learning
+core's rule (`learning.credit.noted`): it came of a command that changed nothing and names something the task names.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from langgraph_fluxmem.demo.kitchen import Frame
-
-NEW = 0.5
-"""Share of a text's words that must be unknown (not in the room, the inventory or earlier notes) for it to become a note."""
-_WORD = re.compile(r"\w+")
+from langgraph_fluxmem.learning.credit import noted
 
 
 def observation(frame: Frame) -> dict[str, str]:
@@ -21,10 +17,8 @@ def observation(frame: Frame) -> dict[str, str]:
     return {"room": frame.description, "carrying": frame.inventory, "said": frame.observation}
 
 
-def note(before: Frame, after: Frame, notes: Sequence[str]) -> str | None:
-    """The text to note after a step, or None: what a command returned that left room, inventory and score as they were, if it is new."""
-    if (before.description, before.inventory, before.score) != (after.description, after.inventory, after.score) or after.done:
-        return None
-    said = set(_WORD.findall(after.observation.casefold()))
-    known = set(_WORD.findall(" ".join((after.description, after.inventory, *notes)).casefold()))
-    return after.observation if said and len(said - known) >= NEW * len(said) else None
+def note(task: str, command: str, before: Frame, after: Frame, notes: Sequence[str]) -> str | None:
+    """The text to note after a step, or None. A command changed nothing when room, inventory and score stayed as they were."""
+    changed = (before.description, before.inventory, before.score) != (after.description, after.inventory, after.score)
+    said = after.observation
+    return said if said not in notes and noted(task, command, said, changed=changed or after.done) else None

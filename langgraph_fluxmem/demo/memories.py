@@ -1,0 +1,129 @@
+"""The variants: each is a memory and the way it is wired into the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from langgraph.graph import END, StateGraph
+from langgraph.runtime import Runtime
+
+from langgraph_fluxmem.demo.agents import Seat, State, over, situation
+from langgraph_fluxmem.demo.baselines import StepStore
+from langgraph_fluxmem.memory import FluxMem
+from langgraph_fluxmem.schema import Advice, Episode, Step
+
+Builder = StateGraph[State, Seat, State, State]
+
+
+class NoMemory:
+    """Plays each game as if it were the first."""
+
+    name = "none"
+    traced = False
+
+    def advise(self, state: State, commands: Sequence[str]) -> list[Advice] | None:
+        """Nothing."""
+        del state, commands
+
+    def wire(self, builder: Builder) -> None:
+        """Act until the game is over."""
+        builder.add_edge("begin", "act")
+        builder.add_conditional_edges("act", over, {"again": "act", "done": END})
+
+    def episodes(self) -> int:
+        """None."""
+        return 0
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+class StaticMemory:
+    """Every step that earned progress is stored and the nearest suggested; nothing evolves (`baselines.StepStore`).
+
+    Args:
+        folder: where it keeps its steps.
+        weight: logits of advice at nearness 1, fixed from development games.
+        failures: the variant ``nearest``: failed steps are stored too and count against.
+    """
+
+    traced = True
+
+    def __init__(self, folder: Path, *, weight: float, failures: bool = False) -> None:
+        self.name = "nearest" if failures else "static"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._store = StepStore(folder / "steps.jsonl", weight=weight, failures=failures)
+
+    def advise(self, state: State, commands: Sequence[str]) -> list[Advice] | None:
+        """Nearness to stored steps."""
+        return self._store.advise(situation(state), commands)
+
+    def wire(self, builder: Builder) -> None:
+        """Act until the game is over, then keep the steps."""
+        builder.add_node("keep", self._keep)
+        builder.add_edge("begin", "act")
+        builder.add_conditional_edges("act", over, {"again": "act", "done": "keep"})
+        builder.add_edge("keep", END)
+
+    def episodes(self) -> int:
+        """Episodes stored."""
+        return len(self._store.episodes)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def _keep(self, state: State, runtime: Runtime[Seat]) -> State:
+        if not runtime.context.frozen:
+            outcome = "success" if state.get("won") else "failure"
+            steps = tuple(Step(**step) for step in state.get("trace", ()))
+            self._store.commit(Episode(task=state.get("task", ""), steps=steps, outcome=outcome, id=state.get("memory_episode_id")))
+        return {"memory_episode_id": None}
+
+
+class FluxMemory:
+    """The memory this package is about, as its three nodes.
+
+    Args:
+        folder: directory of the memory.
+        namespace: one per seed, so that runs do not learn from each other.
+    """
+
+    name = "fluxmem"
+    traced = False
+
+    def __init__(self, folder: Path, *, namespace: tuple[str, ...]) -> None:
+        self.mem = FluxMem.open(folder)
+        self.namespace = namespace
+
+    def advise(self, state: State, commands: Sequence[str]) -> list[Advice] | None:
+        """What the activation in the state says."""
+        return self.mem.activation(state).advise(commands)
+
+    def wire(self, builder: Builder) -> None:
+        """begin -> retrieve -> act -> refine -> (again: act | next: retrieve | done: commit_episode)."""
+        nodes = self.mem.nodes(
+            namespace=self.namespace, task="task", observation="observation", notes="notes", action="action", actions="offered"
+        )
+        builder.add_node("retrieve", nodes.retrieve)
+        builder.add_node("refine", nodes.refine)
+        builder.add_node("commit_episode", nodes.commit_episode)
+        builder.add_edge("begin", "retrieve")
+        builder.add_edge("retrieve", "act")
+        builder.add_edge("act", "refine")
+
+        def route(state: State, runtime: Runtime[Seat]) -> str:
+            decided = nodes.route(state)
+            return "frozen" if decided == "done" and runtime.context.frozen else decided
+
+        paths = {"again": "act", "next": "retrieve", "done": "commit_episode", "frozen": END}
+        builder.add_conditional_edges("refine", route, paths)
+        builder.add_edge("commit_episode", END)
+
+    def episodes(self) -> int:
+        """Episodes in the ledger."""
+        return len(self.mem.engine.ledger.commits(self.namespace))
+
+    def close(self) -> None:
+        """Close the memory."""
+        self.mem.close()
