@@ -1,0 +1,226 @@
+"""Apply a prepared plan inside the writer's transaction."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import and_, bindparam, delete, exists, func, select, update
+
+from langgraph_fluxmem.errors import DimensionMismatchError, EmbeddingMismatchError, LedgerError
+from langgraph_fluxmem.ledger.plans import Prepared, encode_ids
+from langgraph_fluxmem.ledger.reads import current_condition, is_live
+from langgraph_fluxmem.ledger.sql import Statement, any_of, insert_into
+from langgraph_fluxmem.ledger.tables import SEQ_BITS, commits, edges, edits, evidence, meta, namespaces, nodes, operations, rests_on, text_refs, vectors
+from langgraph_fluxmem.ledger.writer import Transaction
+from langgraph_fluxmem.schema import Applied, Namespace, Provenance
+from langgraph_fluxmem.testing import faults
+
+_FIND_OPERATION = Statement(select(operations.c.position).where(operations.c.id == bindparam("id")))
+_FIND_COMMIT = Statement(
+    select(commits.c.op, operations.c.id)
+    .join(operations, operations.c.position == commits.c.op)
+    .where(commits.c.ns == bindparam("ns"), commits.c.episode == bindparam("episode"), commits.c.digest == bindparam("digest"))
+)
+_FIND_ID = Statement(select(nodes.c.id, nodes.c.op).where(any_of(nodes.c.id, "ids")))
+_FIND_CREATOR = Statement(
+    select(nodes.c.node, func.min(nodes.c.op)).where(nodes.c.ns == bindparam("ns"), any_of(nodes.c.node, "ids"), is_live(nodes.c.op)).group_by(nodes.c.node)
+)
+_PREDECESSORS = Statement(
+    select(nodes.c.node, nodes.c.op, nodes.c.created_at, nodes.c.tombstone).where(
+        nodes.c.ns == bindparam("ns"), any_of(nodes.c.node, "ids"), current_condition(nodes)
+    )
+)
+_EMBEDDING = Statement(select(meta.c.value).where(meta.c.key == "embedding"))
+_INSERT_META = insert_into(meta)
+_INSERT_OPERATION = insert_into(operations)
+_INSERT_EDIT = insert_into(edits)
+_INSERT_NODE = insert_into(nodes)
+_INSERT_TEXT_REF = insert_into(text_refs, ignore=True)
+_INSERT_VECTOR = insert_into(vectors, ignore=True)
+_INSERT_EDGE = insert_into(edges)
+_INSERT_EVIDENCE = insert_into(evidence, ignore=True)
+_INSERT_COMMIT = insert_into(commits)
+_INSERT_RESTS_ON = insert_into(rests_on, ignore=True)
+_SET_HEAD = Statement(update(namespaces).where(namespaces.c.id == bindparam("b_ns")).values(head=bindparam("head")))
+_ERASABLE = Statement(
+    select(nodes.c.seq, nodes.c.id, nodes.c.texts).where(
+        nodes.c.ns == bindparam("ns"),
+        any_of(nodes.c.node, "ids"),
+        nodes.c.op < bindparam("op"),
+        nodes.c.tombstone == 0,
+        nodes.c.erased_by.is_(None),
+    )
+)
+_ERASE = Statement(
+    update(nodes).where(nodes.c.seq == bindparam("b_seq")).values(erased_by=bindparam("by"), body=None, texts=None, source=None, speaker=None)
+)
+_DELETE_TEXT_REF = Statement(
+    delete(text_refs).where(text_refs.c.ns == bindparam("ns"), text_refs.c.hash == bindparam("hash"), text_refs.c.seq == bindparam("seq"))
+)
+_DELETE_VECTORS = Statement(
+    delete(vectors).where(
+        vectors.c.ns == bindparam("ns"),
+        any_of(vectors.c.hash, "hashes"),
+        ~exists().where(and_(text_refs.c.ns == vectors.c.ns, text_refs.c.hash == vectors.c.hash)),
+    )
+)
+
+
+def write_operation(
+    tx: Transaction, operation: str, kind: str, ns: int, provenance: Provenance | None = None, *, edit_count: int, commit: str | None = None
+) -> int:
+    """Take the next position for an operation and write its row; returns the position."""
+    position = tx.next_position()
+    row: dict[str, Any] = {"position": position, "id": operation, "kind": kind, "ns": ns, "at": tx.now(), "commit_id": commit, "edits": edit_count}
+    row.update(dict(provenance or _NOBODY))
+    tx.session.run(_INSERT_OPERATION, row)
+    faults.point("ledger.after_operation")
+    return position
+
+
+_NOBODY = Provenance()
+
+
+def write_edits(tx: Transaction, position: int, entries: list[tuple[int, str, str]]) -> None:
+    """Append entries (namespace id, edit, target) to the log and move the heads of their namespaces."""
+    rows = [{"position": position, "ordinal": i, "ns": ns, "edit": edit, "target": target} for i, (ns, edit, target) in enumerate(entries)]
+    tx.session.many(_INSERT_EDIT, rows)
+    for ns in {ns for ns, _, _ in entries}:
+        set_head(tx, ns, position)
+
+
+def set_head(tx: Transaction, ns: int, position: int) -> None:
+    tx.session.run(_SET_HEAD, {"b_ns": ns, "head": position})
+
+
+def find_operation(tx: Transaction, operation: str) -> int | None:
+    """Position of an operation id, None when the ledger does not hold it."""
+    found = tx.session.one(_FIND_OPERATION, {"id": operation})
+    return None if found is None else int(found[0])
+
+
+def apply(tx: Transaction, prepared: Prepared, fingerprint: str | None) -> Applied:
+    """Write a plan. `fingerprint`: the embedding that the writing process declared.
+
+    Raises:
+        LedgerError: a version id was written before by another operation.
+        EmbeddingMismatchError, DimensionMismatchError: vectors of another embedding than the memory holds.
+    """
+    plan, session = prepared.plan, tx.session
+    earlier = find_operation(tx, plan.operation)
+    if earlier is not None:
+        return Applied(plan.operation, earlier, duplicate=True)
+    ns, known = tx.namespace_id(prepared.path)
+    commit = prepared.commit
+    if commit is not None and known:
+        found = session.one(_FIND_COMMIT, {"ns": ns, "episode": commit.episode, "digest": commit.digest})
+        if found is not None:
+            return Applied(str(found[1]), int(found[0]), duplicate=True)
+    if prepared.vectors:
+        _hold_embedding(tx, fingerprint, prepared.dims)
+
+    before = _predecessors(tx, prepared, ns) if known else {}
+    erased = _erasable(tx, prepared, ns) if known and prepared.erase else []
+    entries = prepared.edits + [("erase", id_) for _, id_, _ in erased]
+    position = write_operation(tx, plan.operation, plan.kind, ns, plan.provenance, edit_count=len(entries), commit=commit.id if commit else None)
+    bases = {op for op, _, _ in before.values()} | _bases(tx, prepared, ns)
+
+    now, start = tx.now(), position << SEQ_BITS
+    if prepared.nodes:
+        rows: list[dict[str, Any]] = []
+        for ordinal, row in enumerate(prepared.nodes):
+            created = row["created_at"]
+            if created is None:
+                predecessor = before.get(row["node"])
+                created = predecessor[1] if predecessor is not None and not predecessor[2] else now
+            rows.append({**row, "seq": start + ordinal, "ns": ns, "op": position, "created_at": created})
+        try:
+            session.many(_INSERT_NODE, rows)
+        except session.integrity_error:
+            ids = ", ".join(repr(row["id"]) for row in rows[:3]) + (", ..." if len(rows) > 3 else "")
+            raise LedgerError(f"a version id was written before, one of {ids}; mint a new id for each version of a node") from None
+        session.many(_INSERT_TEXT_REF, [{"ns": ns, "hash": hash_, "seq": start + ordinal} for ordinal, hash_ in prepared.text_refs])
+    if prepared.vectors:
+        session.many(_INSERT_VECTOR, [{"ns": ns, "hash": hash_, "fingerprint": fingerprint, "vector": blob} for hash_, blob in prepared.vectors])
+    session.many(_INSERT_EDGE, [{**row, "ns": ns, "op": position, "ordinal": ordinal} for ordinal, row in enumerate(prepared.edges)])
+    session.many(_INSERT_EVIDENCE, [{**row, "ns": ns, "op": position} for row in prepared.evidence])
+    if commit is not None:
+        row = {"op": position, "ns": ns, "id": commit.id, "episode": commit.episode, "digest": commit.digest, "seen": encode_ids(commit.seen)}
+        session.run(_INSERT_COMMIT, row)
+    session.many(_INSERT_RESTS_ON, [{"base": base, "op": position} for base in sorted(bases)])
+    if erased:
+        _erase(tx, ns, position, erased)
+    if entries:
+        write_edits(tx, position, [(ns, edit, target) for edit, target in entries])
+    else:
+        set_head(tx, ns, position)
+    faults.point("ledger.after_writes")
+    return Applied(plan.operation, position)
+
+
+def stored_embedding(value: str | None) -> tuple[str, int] | None:
+    if value is None:
+        return None
+    fingerprint, dims = json.loads(value)
+    return str(fingerprint), int(dims)
+
+
+def _hold_embedding(tx: Transaction, fingerprint: str | None, dims: int) -> None:
+    if fingerprint is None:
+        raise LedgerError("vectors were written before their embedding was named; call ledger.check_embedding(fingerprint, dims) first")
+    found = tx.session.one(_EMBEDDING)
+    if found is None:
+        tx.session.run(_INSERT_META, {"key": "embedding", "value": json.dumps([fingerprint, dims])})
+        return
+    stored = stored_embedding(found[0])
+    if stored is not None:
+        compare_embedding(stored, fingerprint, dims)
+
+
+def compare_embedding(stored: tuple[str, int], fingerprint: str, dims: int | None) -> None:
+    """Raise unless an embedding is the one that the memory's vectors came from."""
+    mend = "open it with that embedding, or start a new memory in another directory and remember its facts again"
+    if stored[0] != fingerprint:
+        raise EmbeddingMismatchError(f"this memory holds vectors of embedding {stored[0]!r} ({stored[1]} dimensions); found {fingerprint!r}; {mend}")
+    if dims is not None and stored[1] != dims:
+        raise DimensionMismatchError(f"this memory holds vectors of {stored[1]} dimensions from {stored[0]!r}; found {dims} dimensions; {mend}")
+
+
+def _predecessors(tx: Transaction, prepared: Prepared, ns: int) -> dict[str, tuple[int, float, bool]]:
+    """Current version of each node that the plan writes: node -> (op, created_at, tombstone)."""
+    if not prepared.nodes:
+        return {}
+    found = tx.session.all(_PREDECESSORS, {"ns": ns, "ids": tx.session.list(row["node"] for row in prepared.nodes)})
+    return {node: (op, created, bool(tombstone)) for node, op, created, tombstone in found}
+
+
+def _bases(tx: Transaction, prepared: Prepared, ns: int) -> set[int]:
+    """Positions of the operations that wrote what the plan's edges and evidence name, by version id or else by node."""
+    own = {row["id"] for row in prepared.nodes} | {row["node"] for row in prepared.nodes}
+    wanted = prepared.refers - own
+    if not wanted:
+        return set()
+    found = dict(tx.session.all(_FIND_ID, {"ids": tx.session.list(wanted)}))
+    missing = wanted - found.keys()
+    if missing:
+        found.update(tx.session.all(_FIND_CREATOR, {"ns": ns, "ids": tx.session.list(missing)}))
+    return set(found.values())
+
+
+def _erasable(tx: Transaction, prepared: Prepared, ns: int) -> list[tuple[int, str, str | None]]:
+    params = {"ns": ns, "ids": tx.session.list(prepared.erase), "op": tx.peek_position()}
+    return [(int(seq), str(id_), texts) for seq, id_, texts in tx.session.all(_ERASABLE, params)]
+
+
+def _erase(tx: Transaction, ns: int, position: int, erased: list[tuple[int, str, str | None]]) -> None:
+    """Blank versions, and drop the vectors that only they referred to."""
+    session = tx.session
+    session.many(_ERASE, [{"b_seq": seq, "by": position} for seq, _, _ in erased])
+    refs = [(hash_, seq) for seq, _, texts in erased if texts for _, hash_, _ in json.loads(texts)]
+    session.many(_DELETE_TEXT_REF, [{"ns": ns, "hash": hash_, "seq": seq} for hash_, seq in refs])
+    session.run(_DELETE_VECTORS, {"ns": ns, "hashes": session.list({hash_ for hash_, _ in refs})})
+
+
+def namespace_of(path: str) -> Namespace:
+    return tuple(json.loads(path))

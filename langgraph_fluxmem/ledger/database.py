@@ -1,0 +1,199 @@
+"""Where a ledger lives: finding or making it, its connections, and what its failures mean."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
+
+from langgraph_fluxmem.errors import LedgerError, MissingExtraError, NotAMemoryError
+from langgraph_fluxmem.ledger.sql import Session
+
+Durability = Literal["process", "power"]
+FILE = "ledger.sqlite"
+APPLICATION_ID = 0x464C584D
+"""``FLXM``: marks the SQLite file as ours."""
+_LOCK = 0x666C78
+"""Advisory lock that Postgres writers take, so that positions become visible in order."""
+
+
+class Database:
+    """A SQLite file in a directory, or a Postgres database."""
+
+    def __init__(self, address: str | os.PathLike[str], *, durability: Durability, busy_timeout: float) -> None:
+        if durability not in ("process", "power"):
+            raise LedgerError(f"durability {durability!r}; expected 'process' (survives a kill) or 'power' (synced at each commit)")
+        self._durability = durability
+        self._busy_timeout = busy_timeout
+        text = os.fspath(address)
+        if "://" in text:
+            self.path: Path | None = None
+            self.engine = _postgres(text)
+            self.name = self.engine.url.render_as_string(hide_password=True)
+        else:
+            directory = _memory_directory(Path(text))
+            self.path = directory / FILE
+            self.name = str(self.path)
+            self.engine = create_engine("sqlite+pysqlite://", creator=self._sqlite, poolclass=NullPool, paramstyle="named")
+        self.sqlite = self.path is not None
+
+    def _sqlite(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(str(self.path), timeout=self._busy_timeout, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA cache_size=-16000")
+            connection.execute("PRAGMA temp_store=MEMORY")
+            connection.execute("PRAGMA secure_delete=ON")
+            connection.execute(f"PRAGMA synchronous={'FULL' if self._durability == 'power' else 'NORMAL'}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    # -------------------------------------------------------------------------------------------------------------- sessions
+    def connect(self, *, writing: bool) -> Session:
+        """A session of its own; readers see each statement's newest committed state."""
+        with self.translating("open"):
+            dialect = self.engine.dialect
+            if self.sqlite:
+                connection: Any = self._sqlite()
+                if not writing:
+                    connection.execute("PRAGMA query_only=ON")
+            else:
+                arguments, options = dialect.create_connect_args(self.engine.url)
+                connection = dialect.connect(*arguments, **options)
+                connection.autocommit = not writing
+            return Session(connection, dialect)
+
+    def begin(self, session: Session) -> None:
+        """Begin a write transaction: wait for the lock, up to the busy timeout."""
+        if not self.sqlite:
+            session.text(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            return
+        self.retry_busy(lambda: session.text("BEGIN IMMEDIATE"))
+
+    def retry_busy(self, attempt: Callable[[], object]) -> None:
+        """Repeat while SQLite is locked, up to the busy timeout: recovery and mode changes do not wait by themselves."""
+        deadline = time.monotonic() + self._busy_timeout
+        pause = 0.001
+        while True:
+            try:
+                attempt()
+            except (sqlite3.OperationalError, DBAPIError) as error:
+                if not _is_busy(error) or time.monotonic() >= deadline:
+                    raise
+                time.sleep(pause)
+                pause = min(pause * 2, 0.1)
+            else:
+                return
+
+    def lock(self, connection: Connection) -> None:
+        """Take Postgres' writer lock until the end of the transaction."""
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+
+    def commit(self, session: Session) -> None:
+        if self.sqlite:
+            session.text("COMMIT")
+        else:
+            session.connection.commit()
+
+    def rollback(self, session: Session) -> bool:
+        """Roll back; False when the connection is of no use any more."""
+        try:
+            session.connection.rollback()
+        except session.error:
+            self._discard(session)
+            return False
+        if not self.sqlite and session.connection.closed:
+            return False
+        return True
+
+    def _discard(self, session: Session) -> None:
+        try:
+            session.close()
+        except session.error:
+            return  # it was broken before; the caller opens another
+
+    def retire(self, session: Session) -> None:
+        """Close a session at the end."""
+        self._discard(session)
+
+    # --------------------------------------------------------------------------------------------------------------- errors
+    @contextmanager
+    def translating(self, action: str) -> Iterator[None]:
+        """Turn the driver's errors into ours."""
+        try:
+            yield
+        except (DBAPIError, *self._driver_errors()) as error:
+            raise self.translate(error, action) from error
+
+    def _driver_errors(self) -> tuple[type[Exception], ...]:
+        driver: Any = self.engine.dialect.dbapi
+        return (driver.Error,)
+
+    def translate(self, error: Exception, action: str) -> Exception:
+        """The error to raise for a failure of the driver while trying to `action` the ledger; other errors as they are."""
+        cause = error.orig if isinstance(error, DBAPIError) and isinstance(error.orig, Exception) else error
+        if not isinstance(cause, self._driver_errors()):
+            return error
+        translated = LedgerError(f"cannot {action} the ledger {self.name}: {self._meaning(str(cause).strip())}")
+        translated.__cause__ = error
+        return translated
+
+    def _meaning(self, text: str) -> str:
+        low = text.lower()
+        if "locked" in low or "busy" in low:
+            mend = f"another process held the write lock for {self._busy_timeout:g} s; try again, or raise busy_timeout"
+        elif "readonly" in low or "read-only" in low:
+            mend = "it is read-only; give this user write permission on the directory and its files"
+        elif "full" in low or "no space" in low:
+            mend = "the disk is full; free some space and try again, the memory is as it was before"
+        elif "malformed" in low or "not a database" in low or "corrupt" in low:
+            mend = "the file is corrupt; restore ledger.sqlite from a backup (projections are rebuilt from it)"
+        elif "unable to open" in low:
+            mend = "the file cannot be opened or made; check that the directory is writable"
+        else:
+            return text
+        return f"{text}: {mend}"
+
+
+def _is_busy(error: Exception) -> bool:
+    return "locked" in str(error) or "busy" in str(error)
+
+
+def _postgres(address: str) -> Engine:
+    try:
+        url = make_url(address)
+    except ArgumentError:
+        raise LedgerError(f"address {address!r} is no URL; expected a directory or postgresql://user:password@host/database") from None
+    if url.get_backend_name() != "postgresql":
+        raise LedgerError(f"address {url.render_as_string()!r}: expected a directory or postgresql://user:password@host/database")
+    try:
+        return create_engine(url.set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    except (ImportError, NoSuchModuleError):
+        raise MissingExtraError('Postgres needs psycopg: pip install "langgraph_fluxmem[postgres]"') from None
+
+
+def _memory_directory(directory: Path) -> Path:
+    """Make or accept the directory of a memory."""
+    try:
+        if directory.exists() and not directory.is_dir():
+            raise NotAMemoryError(f"{directory} is a file; expected a directory (a new one is made) or a postgresql:// address")
+        directory.mkdir(parents=True, exist_ok=True)
+        names = sorted(entry.name for entry in directory.iterdir())
+    except NotAMemoryError:
+        raise
+    except OSError as error:
+        raise LedgerError(f"cannot make or read the directory {directory}: {error.strerror}; check its path and permissions") from error
+    if names and FILE not in names:
+        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        raise NotAMemoryError(f"{directory} holds {shown} and no {FILE}, so it is not a memory; open an empty or new directory")
+    return directory

@@ -1,0 +1,344 @@
+"""The reads, each one statement on a reader's session."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import BigInteger, Select, and_, bindparam, exists, func, literal_column, null, or_, select, type_coerce
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.expression import FromClause
+
+from langgraph_fluxmem.ledger.rows import Change, CommitRow, EdgeRow, EvidenceRow, NodeRow, OperationRow
+from langgraph_fluxmem.ledger.sql import Session, Statement, any_of
+from langgraph_fluxmem.ledger.tables import (
+    SEQ_BITS,
+    commits,
+    dead,
+    edges,
+    edits,
+    evidence,
+    namespaces,
+    nodes,
+    operations,
+    undoes,
+    vectors,
+)
+from langgraph_fluxmem.schema import Namespace, Provenance, Text
+
+PROVENANCE = tuple(Provenance.model_fields)
+
+
+# ------------------------------------------------------------------------------------------------------------------ what counts
+def dead_operations(at: str | None = None) -> Select[Any]:
+    """Positions of operations that do not count now, or at the position in parameter `at`."""
+    if at is None:
+        return select(dead.c.op).where(dead.c.until.is_(None))
+    p = bindparam(at, type_=BigInteger)
+    return select(dead.c.op).where(dead.c.since <= p, or_(dead.c.until.is_(None), dead.c.until > p))
+
+
+def is_live(op: ColumnElement[Any], at: str | None = None) -> ColumnElement[bool]:
+    """The operation at position `op` counts."""
+    live = op.not_in(dead_operations(at))
+    return live if at is None else and_(op <= bindparam(at, type_=BigInteger), live)
+
+
+def current_condition(version: FromClause, at: str | None = None) -> ColumnElement[bool]:
+    """`version` (nodes or an alias) is live and no live version of its node is later."""
+    later = nodes.alias("later")
+    return and_(
+        is_live(version.c.op, at),
+        ~exists().where(later.c.ns == version.c.ns, later.c.node == version.c.node, later.c.seq > version.c.seq, is_live(later.c.op, at)),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------------------ nodes
+def _node_columns(*, bodies: bool) -> list[Any]:
+    return [
+        nodes.c.id,
+        nodes.c.node,
+        nodes.c.kind,
+        nodes.c.body if bodies else null(),
+        nodes.c.texts,
+        nodes.c.key,
+        nodes.c.source,
+        nodes.c.position,
+        nodes.c.speaker,
+        nodes.c.created_at,
+        operations.c.at,
+        nodes.c.expires_at,
+        nodes.c.ttl,
+        nodes.c.op,
+        operations.c.commit_id,
+        operations.c.id.label("operation"),
+        nodes.c.tombstone,
+        nodes.c.erased_by,
+    ]
+
+
+def _select_nodes(*, bodies: bool = True) -> Select[Any]:
+    return select(*_node_columns(bodies=bodies)).join(operations, operations.c.position == nodes.c.op).where(nodes.c.ns == bindparam("ns"))
+
+
+def _node_row(row: tuple[Any, ...]) -> NodeRow:
+    id_, node, kind, body, texts, key, source, position, speaker, created, updated, expires, ttl, op, commit, operation, tombstone, erased = row
+    return NodeRow(
+        id_,
+        node,
+        kind,
+        None if body is None else json.loads(body),
+        tuple([Text(*text) for text in json.loads(texts)]) if texts else (),
+        node if key is None else key,
+        source,
+        position,
+        speaker,
+        created,
+        updated,
+        expires,
+        ttl,
+        op,
+        commit,
+        operation,
+        bool(tombstone),
+        erased is not None,
+    )
+
+
+@functools.cache
+def _current_nodes(*, kinds: bool, at: bool, bodies: bool) -> Statement:
+    when = "at" if at else None
+    query = _select_nodes(bodies=bodies).where(
+        nodes.c.seq >= bindparam("from_seq", type_=BigInteger),
+        nodes.c.tombstone == literal_column("0"),
+        nodes.c.erased_by.is_(None),
+        current_condition(nodes, when),
+    )
+    if kinds:
+        query = query.where(any_of(nodes.c.kind, "kinds"))
+    return Statement(query.order_by(nodes.c.seq))
+
+
+_LOAD = Statement(_select_nodes().where(any_of(nodes.c.id, "ids")))
+_CURRENT = Statement(
+    _select_nodes()
+    .where(
+        or_(any_of(nodes.c.key, "keys"), and_(nodes.c.key.is_(None), any_of(nodes.c.node, "keys"))),
+        nodes.c.tombstone == literal_column("0"),
+        nodes.c.erased_by.is_(None),
+        or_(nodes.c.expires_at.is_(None), nodes.c.expires_at > bindparam("now")),
+        current_condition(nodes),
+    )
+    .order_by(nodes.c.seq)
+)
+
+
+def current_nodes(session: Session, ns: int, *, after: int, kinds: Sequence[str] | None, at: int | None, bodies: bool) -> list[NodeRow]:
+    params: dict[str, Any] = {"ns": ns, "from_seq": (after + 1) << SEQ_BITS}
+    if kinds is not None:
+        params["kinds"] = session.list(kinds)
+    if at is not None:
+        params["at"] = at
+    return [_node_row(row) for row in session.all(_current_nodes(kinds=kinds is not None, at=at is not None, bodies=bodies), params)]
+
+
+def load(session: Session, ns: int, ids: Sequence[str]) -> dict[str, NodeRow]:
+    return {row[0]: _node_row(row) for row in session.all(_LOAD, {"ns": ns, "ids": session.list(ids)})}
+
+
+def current(session: Session, ns: int, keys: Sequence[str], now: float) -> dict[str, NodeRow]:
+    found = (_node_row(row) for row in session.all(_CURRENT, {"ns": ns, "keys": session.list(keys), "now": now}))
+    return {row.key: row for row in found}
+
+
+# ------------------------------------------------------------------------------------------------- edges, evidence, vectors
+_EDGES = Statement(
+    select(edges.c.id, edges.c.kind, edges.c.src, edges.c.dst, edges.c.weight, edges.c.op, operations.c.commit_id)
+    .join(operations, operations.c.position == edges.c.op)
+    .where(edges.c.ns == bindparam("ns"), edges.c.op > bindparam("after"), is_live(edges.c.op))
+    .order_by(edges.c.op, edges.c.ordinal)
+)
+_EVIDENCE = Statement(
+    select(evidence.c.target, evidence.c.activation, evidence.c.channel, evidence.c.weight, evidence.c.op, operations.c.commit_id)
+    .join(operations, operations.c.position == evidence.c.op)
+    .where(evidence.c.ns == bindparam("ns"), evidence.c.op > bindparam("after"), is_live(evidence.c.op))
+    .order_by(evidence.c.op)
+)
+_VECTORS = Statement(
+    select(vectors.c.hash, vectors.c.vector).where(
+        vectors.c.ns == bindparam("ns"), any_of(vectors.c.hash, "hashes"), vectors.c.fingerprint == bindparam("fingerprint")
+    )
+)
+
+
+def edge_rows(session: Session, ns: int, after: int) -> list[EdgeRow]:
+    return [EdgeRow(*row) for row in session.all(_EDGES, {"ns": ns, "after": after})]
+
+
+def evidence_rows(session: Session, ns: int, after: int) -> list[EvidenceRow]:
+    return [EvidenceRow(*row) for row in session.all(_EVIDENCE, {"ns": ns, "after": after})]
+
+
+def vector_rows(session: Session, ns: int, hashes: Sequence[str], fingerprint: str) -> dict[str, NDArray[np.float32]]:
+    found = session.all(_VECTORS, {"ns": ns, "hashes": session.list(hashes), "fingerprint": fingerprint})
+    return {hash_: np.frombuffer(blob, dtype="<f4") for hash_, blob in found}
+
+
+# ------------------------------------------------------------------------------------------------------------------- the log
+_HEAD = Statement(select(func.max(operations.c.position)))
+_NAMESPACE_HEAD = Statement(select(namespaces.c.head).where(namespaces.c.path == bindparam("path")))
+_NAMESPACE_ID = Statement(select(namespaces.c.id).where(namespaces.c.path == bindparam("path")))
+
+
+@functools.cache
+def _changes(*, scoped: bool) -> Statement:
+    seq = edits.c.position * type_coerce(literal_column(str(1 << SEQ_BITS)), BigInteger) + edits.c.ordinal
+    query = (
+        select(edits.c.position, operations.c.id, operations.c.kind, namespaces.c.path, edits.c.edit, edits.c.target, nodes.c.node)
+        .join(operations, operations.c.position == edits.c.position)
+        .join(namespaces, namespaces.c.id == edits.c.ns)
+        .outerjoin(nodes, and_(nodes.c.seq == seq, nodes.c.id == edits.c.target))
+        .where(edits.c.position > bindparam("after"), edits.c.position <= bindparam("upto"))
+    )
+    if scoped:
+        query = query.where(edits.c.ns == bindparam("ns"))
+    return Statement(query.order_by(edits.c.position, edits.c.ordinal).limit(bindparam("max")))
+
+
+def head(session: Session) -> int:
+    found = session.one(_HEAD)
+    return int(found[0]) if found and found[0] is not None else 0
+
+
+def namespace_head(session: Session, path: str) -> int:
+    found = session.one(_NAMESPACE_HEAD, {"path": path})
+    return int(found[0]) if found else 0
+
+
+def namespace_id(session: Session, path: str) -> int | None:
+    found = session.one(_NAMESPACE_ID, {"path": path})
+    return None if found is None else int(found[0])
+
+
+def changes(session: Session, after: int, ns: int | None, limit: int) -> list[Change]:
+    """Entries after a position, whole operations only: the last one that `limit` would cut is left for the next call, or is given whole
+    when it is the only one."""
+    everything = (1 << 62, 1 << 62)
+    params: dict[str, Any] = {"after": after, "upto": everything[0], "max": limit + 1}
+    if ns is not None:
+        params["ns"] = ns
+    statement = _changes(scoped=ns is not None)
+    rows = session.all(statement, params)
+    if len(rows) > limit:
+        cut = rows[-1][0]
+        if rows[0][0] == cut:
+            rows = session.all(statement, {**params, "upto": cut, "max": everything[1]})
+        else:
+            rows = [row for row in rows if row[0] != cut]
+    paths: dict[str, Namespace] = {path: tuple(json.loads(path)) for path in {row[3] for row in rows}}
+    return [Change(position, id_, kind, paths[path], edit, target, node) for position, id_, kind, path, edit, target, node in rows]
+
+
+# ------------------------------------------------------------------------------------------------------ operations and commits
+def _provenance(values: Sequence[Any]) -> Provenance:
+    return Provenance(**dict(zip(PROVENANCE, values, strict=True)))
+
+
+def _select_operations() -> Select[Any]:
+    return select(
+        operations.c.id,
+        operations.c.kind,
+        namespaces.c.path,
+        operations.c.position,
+        operations.c.at,
+        operations.c.edits,
+        operations.c.commit_id,
+        exists().where(dead.c.op == operations.c.position, dead.c.until.is_(None)).label("undone"),
+        *(operations.c[name] for name in PROVENANCE),
+    ).join(namespaces, namespaces.c.id == operations.c.ns)
+
+
+_OPERATIONS = Statement(_select_operations().order_by(operations.c.position.desc()).limit(bindparam("max")))
+_OPERATIONS_OF = Statement(
+    _select_operations().where(operations.c.ns == bindparam("ns")).order_by(operations.c.position.desc()).limit(bindparam("max"))
+)
+_OPERATION = Statement(_select_operations().where(operations.c.id == bindparam("id")))
+_UNDOES = Statement(
+    select(undoes.c.op, operations.c.id)
+    .join(operations, operations.c.position == undoes.c.target)
+    .where(any_of(undoes.c.op, "ops"))
+    .order_by(undoes.c.target)
+)
+
+
+def _operation_rows(session: Session, found: list[tuple[Any, ...]]) -> list[OperationRow]:
+    targets: dict[int, list[str]] = {}
+    asked = [row[3] for row in found if row[1] == "undo"]
+    for op, id_ in session.all(_UNDOES, {"ops": session.list(asked)}) if asked else ():
+        targets.setdefault(op, []).append(id_)
+    return [
+        OperationRow(
+            id_, kind, tuple(json.loads(path)), position, at, _provenance(provenance), count, commit, tuple(targets.get(position, ())), bool(undone)
+        )
+        for id_, kind, path, position, at, count, commit, undone, *provenance in found
+    ]
+
+
+def operation_rows(session: Session, ns: int | None, limit: int) -> list[OperationRow]:
+    found = session.all(_OPERATIONS, {"max": limit}) if ns is None else session.all(_OPERATIONS_OF, {"ns": ns, "max": limit})
+    return _operation_rows(session, found)
+
+
+def operation_row(session: Session, operation: str) -> OperationRow | None:
+    rows = _operation_rows(session, session.all(_OPERATION, {"id": operation}))
+    return rows[0] if rows else None
+
+
+def _select_commits() -> Select[Any]:
+    return (
+        select(
+            commits.c.id,
+            commits.c.episode,
+            commits.c.digest,
+            namespaces.c.path,
+            commits.c.op,
+            operations.c.id.label("operation"),
+            operations.c.at,
+            commits.c.seen,
+            exists().where(dead.c.op == commits.c.op, dead.c.until.is_(None)).label("undone"),
+            *(operations.c[name] for name in PROVENANCE),
+        )
+        .join(operations, operations.c.position == commits.c.op)
+        .join(namespaces, namespaces.c.id == commits.c.ns)
+        .order_by(commits.c.op)
+    )
+
+
+_COMMITS = Statement(_select_commits().where(commits.c.ns == bindparam("ns")))
+_COMMITS_OF_EPISODE = Statement(_select_commits().where(commits.c.ns == bindparam("ns"), commits.c.episode == bindparam("episode")))
+_COMMITS_OF_RUN = Statement(_select_commits().where(operations.c.run_id == bindparam("run")))
+
+
+def _commit_rows(found: list[tuple[Any, ...]]) -> list[CommitRow]:
+    return [
+        CommitRow(
+            id_, episode, digest, tuple(json.loads(path)), op, operation, at, _provenance(provenance), tuple(json.loads(seen)), not undone
+        )
+        for id_, episode, digest, path, op, operation, at, seen, undone, *provenance in found
+    ]
+
+
+def commit_rows(session: Session, ns: int) -> list[CommitRow]:
+    return _commit_rows(session.all(_COMMITS, {"ns": ns}))
+
+
+def commits_of_episode(session: Session, ns: int, episode: str) -> list[CommitRow]:
+    return _commit_rows(session.all(_COMMITS_OF_EPISODE, {"ns": ns, "episode": episode}))
+
+
+def commits_of_run(session: Session, run: str) -> list[CommitRow]:
+    return _commit_rows(session.all(_COMMITS_OF_RUN, {"run": run}))

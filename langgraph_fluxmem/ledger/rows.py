@@ -1,0 +1,109 @@
+"""What the ledger answers with: frozen rows. `op` is always a log position, `operation` an operation's id; times are epoch seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from langgraph_fluxmem.schema import Channel, EdgeKind, Namespace, NodeKind, Provenance, Text
+
+EditKind = Literal["version", "tombstone", "erase", "edge", "evidence", "commit", "undo", "redo"]
+"""What an entry of the edit log did to its target. ``version``/``tombstone``/``erase``: a version id. ``edge``: an edge id. ``evidence``:
+the evidence's target. ``commit``: a commit id. ``undo``/``redo``: the id of an operation that stopped or began to count again."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """One version of a node. ``body is None``: a tombstone, an erased version, or a read with ``bodies=False`` (`tombstone` and
+    `erased` tell them apart)."""
+
+    id: str
+    node: str
+    kind: NodeKind
+    body: Mapping[str, Any] | None
+    texts: tuple[Text, ...]
+    key: str
+    source: str | None
+    position: float | None
+    speaker: str | None
+    created_at: float
+    updated_at: float
+    expires_at: float | None
+    ttl: float | None
+    op: int
+    commit: str | None
+    operation: str
+    tombstone: bool = False
+    erased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRow:
+    """An edge as one operation wrote it: two operations that wrote the same edge are two rows with the same `id`."""
+
+    id: str
+    kind: EdgeKind
+    src: str
+    dst: str
+    weight: float
+    op: int
+    commit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRow:
+    """`weight` of evidence on `target`, unique per (operation, activation, target, channel)."""
+
+    target: str
+    activation: str
+    channel: Channel
+    weight: float
+    op: int
+    commit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRow:
+    """An episode commit. `live` is False while its operation is undone; `seen` are the commit ids in the state it started from."""
+
+    id: str
+    episode: str
+    digest: str
+    namespace: Namespace
+    op: int
+    operation: str
+    at: float
+    provenance: Provenance
+    seen: tuple[str, ...]
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRow:
+    """One operation of the log. `undoes` are the operations an ``undo`` was asked to undo; `undone` says that it does not count now."""
+
+    id: str
+    kind: str
+    namespace: Namespace
+    position: int
+    at: float
+    provenance: Provenance
+    edits: int
+    commit: str | None
+    undoes: tuple[str, ...]
+    undone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the edit log: the operation at `position`, of verb `kind`, did `edit` to `target`. `node` is the node of a version or
+    tombstone, None for other edits and for versions that were compacted away."""
+
+    position: int
+    operation: str
+    kind: str
+    namespace: Namespace
+    edit: EditKind
+    target: str
+    node: str | None = None
