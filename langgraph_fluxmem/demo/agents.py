@@ -13,13 +13,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
+from langgraph.types import Durability
 
 from langgraph_fluxmem.demo import explorer, senses
 from langgraph_fluxmem.demo.kitchen import Frame, Kitchen
@@ -39,6 +40,7 @@ class State(FluxMemState, total=False):
     notes: list[str]
     score: float
     won: bool
+    lost: bool
     done: bool
     trace: Annotated[list[dict[str, Any]], operator.add]
 
@@ -50,14 +52,15 @@ class Seat:
     Attributes:
         seed, game: name the chance of each decision, so that variants of one seed differ by their memory alone.
         frozen: play without learning (no episode is committed).
-        watch: called with the state before, the command, its advice (None without memory) and the frame after.
+        watch: called with the state before, the command, the advice on all commands (None without memory) and the frame after.
+
     """
 
     kitchen: Kitchen
     seed: int
     game: int
     frozen: bool = False
-    watch: Callable[[State, str, Advice | None, Frame], None] | None = None
+    watch: Callable[[State, str, list[Advice] | None, Frame], None] | None = None
     _given: list[str] | None = None
     _frame: Frame | None = None
 
@@ -123,6 +126,7 @@ def build_agent(memory: Memory, saver: BaseCheckpointSaver[Any]) -> Agent:
             "notes": [],
             "score": 0.0,
             "won": False,
+            "lost": False,
             "done": frame.done,
             "action": None,
         }
@@ -136,7 +140,7 @@ def build_agent(memory: Memory, saver: BaseCheckpointSaver[Any]) -> Agent:
         command = explorer.choose(before.commands, given, dice, advice=[said.score for said in advice] if advice else None)
         after = seat.give(command)
         if seat.watch is not None:
-            seat.watch(state, command, advice[before.commands.index(command)] if advice else None, after)
+            seat.watch(state, command, advice, after)
         noted = senses.note(state.get("task", ""), command, before, after, notes)
         update: State = {
             "action": command,
@@ -147,6 +151,7 @@ def build_agent(memory: Memory, saver: BaseCheckpointSaver[Any]) -> Agent:
             "notes": [*notes, noted] if noted else notes,
             "score": after.score / after.max_score,
             "won": after.won,
+            "lost": after.lost,
             "done": after.done,
             "memory_feedback": feedback(before, after).model_dump(mode="json"),
         }
@@ -189,15 +194,17 @@ def feedback(before: Frame, after: Frame) -> Feedback:
     )
 
 
-def play(agent: Agent, seat: Seat, thread: str, episode: str | None = None) -> State:
-    """Play one game to its end, or go on with one that was cut short, and return the last state.
+def play(agent: Agent, seat: Seat, thread: str, episode: str, *, durability: Durability = "async") -> State:
+    """Play one game to its end and return the last state. A game that was cut short goes on; one that ended is not played again.
 
     Args:
         thread: the checkpointer's thread; one per game.
         episode: id of the episode, so that a game played again after a crash is committed once.
+
     """
     config: RunnableConfig = {"configurable": {"thread_id": thread}, "recursion_limit": 1000}
-    started = agent.get_state(config)
-    fresh: State | None = None if started.next else {"memory_episode_id": episode}
-    final: State = agent.invoke(fresh, config, context=seat, durability="exit")  # type: ignore[assignment]
-    return final
+    stands = agent.get_state(config)
+    if stands.values and not stands.next:
+        return cast("State", stands.values)
+    fresh: State | None = None if stands.next else {"memory_episode_id": episode}
+    return cast("State", agent.invoke(fresh, config, context=seat, durability=durability))

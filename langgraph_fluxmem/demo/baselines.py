@@ -59,6 +59,7 @@ class StepStore:
         path: file the steps are kept in; read when it exists. None keeps them in memory only.
         weight: logits of advice at nearness 1.
         failures: keep failed steps too, and subtract the nearness of the nearest one.
+
     """
 
     def __init__(self, path: str | Path | None = None, *, weight: float, failures: bool = False) -> None:
@@ -90,6 +91,7 @@ class StepStore:
 
         Raises:
             ValueError: the episode has no id.
+
         """
         if episode.id is None:
             raise ValueError("a step store keeps each episode once; give the episode an id")

@@ -38,6 +38,7 @@ def choose(
 
     Raises:
         ValueError: no command, or another number of logits than commands.
+
     """
     if not commands:
         raise ValueError("there is no admissible command to choose from")

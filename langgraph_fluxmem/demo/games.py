@@ -56,6 +56,7 @@ class GameCache:
 
     Args:
         root: directory of the cache; made when missing. Default: `default_cache()`.
+
     """
 
     def __init__(self, root: str | Path | None = None) -> None:
@@ -74,6 +75,7 @@ class GameCache:
 
         Raises:
             MissingExtraError: TextWorld is not installed.
+
         """
         path = self.path(spec)
         if path.exists():
@@ -103,6 +105,7 @@ def make_ahead(
     Args:
         niceness: added to the workers' scheduling priority, so that play is not slowed by games of later.
         on_made: called, in a thread of this process, after each game that had to be made.
+
     """
     return GameMakers(cache, specs, workers=workers, niceness=niceness, on_made=on_made)
 
@@ -136,6 +139,7 @@ class GameMakers:
 
         Raises:
             Exception: what the generator raised for the first game that could not be made.
+
         """
         for future in self._futures:
             future.result()

@@ -32,6 +32,7 @@ class Frame:
         won, lost: how the game ended, if it has.
         steps: commands given so far.
         done: won, lost, or no steps left.
+
     """
 
     observation: str
@@ -55,6 +56,7 @@ class Kitchen:
 
     Raises:
         MissingExtraError: TextWorld is not installed.
+
     """
 
     def __init__(self, path: str | Path, *, limit: int = STEPS) -> None:
@@ -75,6 +77,7 @@ class Kitchen:
 
         Raises:
             ValueError: the game is over, was not started, or `command` is not among the admissible ones.
+
         """
         if self._frame is None:
             raise ValueError("the game was not started; call reset() first")

@@ -4,16 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from langgraph.graph import END, StateGraph
 from langgraph.runtime import Runtime
 
-from langgraph_fluxmem.demo.agents import Seat, State, over, situation
+from langgraph_fluxmem.demo.agents import Memory, Seat, State, over, situation
 from langgraph_fluxmem.demo.baselines import StepStore
-from langgraph_fluxmem.memory import FluxMem
 from langgraph_fluxmem.schema import Advice, Episode, Step
 
 Builder = StateGraph[State, Seat, State, State]
+WEIGHTS = {"static": 16.0, "nearest": 16.0}
+"""Best weights (logits at nearness 1) of the variants that do not evolve, by a sweep over development games."""
+VARIANTS = ("none", "static", "nearest", "fluxmem")
+
+
+def open_memory(variant: str, folder: Path) -> Memory:
+    """The memory of a variant, on what `folder` holds of it.
+
+    Raises:
+        ValueError: no such variant.
+
+    """
+    if variant == "none":
+        return NoMemory()
+    if variant in WEIGHTS:
+        return StaticMemory(folder, weight=WEIGHTS[variant], failures=variant == "nearest")
+    if variant == "fluxmem":
+        return FluxMemory(folder / "memory", namespace=("kitchens",))
+    raise ValueError(f"there is no variant {variant!r}; expected one of {', '.join(VARIANTS)}")
 
 
 class NoMemory:
@@ -46,6 +65,7 @@ class StaticMemory:
         folder: where it keeps its steps.
         weight: logits of advice at nearness 1, fixed from development games.
         failures: the variant ``nearest``: failed steps are stored too and count against.
+
     """
 
     traced = True
@@ -87,12 +107,15 @@ class FluxMemory:
     Args:
         folder: directory of the memory.
         namespace: one per seed, so that runs do not learn from each other.
+
     """
 
     name = "fluxmem"
     traced = False
 
     def __init__(self, folder: Path, *, namespace: tuple[str, ...]) -> None:
+        from langgraph_fluxmem.memory import FluxMem  # noqa: PLC0415  (heavy; the other variants do without)
+
         self.mem = FluxMem.open(folder)
         self.namespace = namespace
 
@@ -101,7 +124,7 @@ class FluxMemory:
         return self.mem.activation(state).advise(commands)
 
     def wire(self, builder: Builder) -> None:
-        """begin -> retrieve -> act -> refine -> (again: act | next: retrieve | done: commit_episode)."""
+        """Begin -> retrieve -> act -> refine -> (again: act | next: retrieve | done: commit_episode)."""
         nodes = self.mem.nodes(
             namespace=self.namespace, task="task", observation="observation", notes="notes", action="action", actions="offered"
         )
@@ -122,7 +145,20 @@ class FluxMemory:
 
     def episodes(self) -> int:
         """Episodes in the ledger."""
-        return len(self.mem.engine.ledger.commits(self.namespace))
+        return sum(commit.live for commit in self.mem.engine.ledger.commits(self.namespace))
+
+    def holdings(self) -> dict[str, Any]:
+        """What it holds: counts, and the templates that gained most, with the evidence summed over all situations."""
+        counts = self.mem.engine.learned(self.namespace).steps.counts()
+        totals = {template: by.get("", (0.0, 0.0, 0.0)) for template, by in counts.items() if "<" in template or "=" in template}
+        best = sorted(totals.items(), key=lambda item: -item[1][0])[:8]
+        return {
+            "episodes": self.episodes(),
+            "steps": len(self.mem.engine.learned(self.namespace).steps.steps),
+            "templates": len(counts),
+            "links": sum(len(by) - 1 for by in counts.values()),
+            "best": [{"template": name, "led on": led, "failed": failed, "lost": lost} for name, (led, failed, lost) in best],
+        }
 
     def close(self) -> None:
         """Close the memory."""
