@@ -8,10 +8,13 @@ ids are exactly those of the branch that holds it; nothing has to be read from t
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Protocol, TypedDict
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
 
 from langgraph_fluxmem.errors import StateError
+from langgraph_fluxmem.ledger.rows import CommitRow
 
 _LINEAGE = uuid.UUID("7f0f2c0e-6f0a-5d0e-9a53-1f3c0f1f7a11")
 
@@ -22,21 +25,6 @@ class CommitsChannel(TypedDict, total=False):
     lineage: str
     thread: str
     ids: list[str]
-
-
-class CommitLike(Protocol):
-    """What the rule reads of a commit."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def position(self) -> int: ...
-    @property
-    def lineage(self) -> str | None: ...
-    @property
-    def checkpoint_id(self) -> str | None: ...
-    @property
-    def seen(self) -> Sequence[str]: ...
 
 
 def merge_commits(left: Any, right: Any) -> CommitsChannel:
@@ -70,33 +58,47 @@ def lineage_of(channel: CommitsChannel | None, *, thread_id: str | None, checkpo
     return {"lineage": uuid.uuid5(_LINEAGE, name).hex, "thread": thread, "ids": list(value.get("ids", []))}
 
 
-def hidden_commits(
-    commits: Iterable[CommitLike], *, lineage: str | None, ids: Iterable[str] = (), on_fork: Literal["hide", "keep"] = "hide"
-) -> frozenset[str]:
-    """Ids of the commits that a reader must not see.
+class BranchView:
+    """The commits of one namespace, kept by lineage, so that what a branch must not see is not computed anew at each recall."""
 
-    Of the reader's own `lineage`: those not among its channel's `ids`. Of every other lineage: those its latest commit did not see,
-    except that commit itself and its siblings of the same superstep (same starting checkpoint). Commits without a lineage hide nothing
-    and are never hidden.
-    """
-    if on_fork == "keep":
-        return frozenset()
-    own = set(ids)
-    hidden: set[str] = set()
-    others: dict[str, list[CommitLike]] = {}
-    for commit in commits:
-        if commit.lineage is None:
-            continue
-        if commit.lineage == lineage:
-            if commit.id not in own:
-                hidden.add(commit.id)
-        elif commit.id not in own:
-            others.setdefault(commit.lineage, []).append(commit)
-    for group in others.values():
-        latest = max(group, key=lambda commit: commit.position)
-        visible = {latest.id, *latest.seen}
-        for commit in group:
-            sibling = commit.checkpoint_id is not None and commit.checkpoint_id == latest.checkpoint_id
-            if commit.id not in visible and not sibling:
-                hidden.add(commit.id)
-    return frozenset(hidden)
+    def __init__(self) -> None:
+        self.position = 0
+        self._lineages: dict[str, list[CommitRow]] = {}
+        self._abandoned: dict[str, frozenset[str]] = {}
+
+    def replace(self, commits: Iterable[CommitRow], position: int) -> None:
+        """Take the namespace's live commits as of a log position."""
+        self._lineages = {}
+        for commit in commits:
+            if commit.live and commit.provenance.lineage is not None:
+                self._lineages.setdefault(commit.provenance.lineage, []).append(commit)
+        self._abandoned = {lineage: _abandoned(group) for lineage, group in self._lineages.items()}
+        self.position = position
+
+    def hidden(self, lineage: str | None, ids: Iterable[str] = (), on_fork: Literal["hide", "keep"] = "hide") -> frozenset[str]:
+        """Ids of the commits that a reader must not see.
+
+        Of the reader's own `lineage`: those not among its channel's `ids`. Of every other lineage: those its latest commit did not see,
+        except that commit itself and its siblings of the same superstep (same starting checkpoint). Commits without a lineage hide
+        nothing and are never hidden.
+        """
+        if on_fork == "keep":
+            return frozenset()
+        own = frozenset(ids)
+        hidden: set[str] = set()
+        for other, abandoned in self._abandoned.items():
+            if other == lineage:
+                hidden.update(commit.id for commit in self._lineages[other])
+            else:
+                hidden |= abandoned
+        return frozenset(hidden - own)
+
+
+def _abandoned(group: list[CommitRow]) -> frozenset[str]:
+    """What the latest commit of a lineage left behind."""
+    latest = max(group, key=lambda commit: commit.op)
+    visible = {latest.id, *latest.seen}
+    start = latest.provenance.checkpoint_id
+    return frozenset(
+        commit.id for commit in group if commit.id not in visible and not (start is not None and commit.provenance.checkpoint_id == start)
+    )

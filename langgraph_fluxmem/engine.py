@@ -9,14 +9,21 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from langgraph_fluxmem.branches import BranchView
+from langgraph_fluxmem import refinement
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.embeddings import Embedder
 from langgraph_fluxmem.errors import ClosedError
 from langgraph_fluxmem.index.projections import Projections
 from langgraph_fluxmem.learned import Learned
+from langgraph_fluxmem.learning import Repair
 from langgraph_fluxmem.ledger import Ledger
-from langgraph_fluxmem.requests import Apply, Embed, EmbedFor, Fetch, LearnedOf, Load, Request, Stage, Views
-from langgraph_fluxmem.schema import Namespace, Vector, VectorWrite
+from langgraph_fluxmem.requests import Apply, Embed, EmbedFor, Fetch, Hidden, LearnedOf, Load, Request, Stage, Views
+from langgraph_fluxmem.schema import Action, Activation, Advice, Namespace, Vector, VectorWrite, Why
+
+
+_KEPT_TASKS = 1024
+"""Vectors of tasks that were recalled for, kept so that `advise` embeds nothing."""
 
 
 class Engine:
@@ -28,6 +35,8 @@ class Engine:
         self.config = config
         self.projections = Projections(ledger, config, directory=directory)
         self._learned: OrderedDict[tuple[Namespace, frozenset[str]], Learned] = OrderedDict()
+        self._branches: dict[Namespace, BranchView] = {}
+        self._tasks: OrderedDict[str, Vector] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -81,16 +90,20 @@ class Engine:
             known, missing = await asyncio.to_thread(self._known_vectors, request)
             return self._with_new(known, missing, await self.embedder.aembed([text for _, text in missing]) if missing else ())
         if isinstance(request, Apply):
-            await asyncio.to_thread(self._check_embedding, request)
-            return await asyncio.wrap_future(self.ledger.submit(request.plan))
+            applied = await asyncio.wrap_future(self.ledger.submit(request.plan))
+            self.projections.follow()
+            return applied
         return await asyncio.to_thread(self._blocking, request)
 
     def _blocking(self, request: Request) -> Any:
         if isinstance(request, Apply):
-            self._check_embedding(request)
-            return self.ledger.apply(request.plan)
+            applied = self.ledger.apply(request.plan)
+            self.projections.follow()
+            return applied
         if isinstance(request, Views):
             return [self.projections.view(namespace, request.hidden) for namespace in request.namespaces]
+        if isinstance(request, Hidden):
+            return self.hidden(request.namespace, request.lineage, request.seen)
         if isinstance(request, Load):
             return self.ledger.load(request.namespace, request.ids)
         if isinstance(request, LearnedOf):
@@ -111,11 +124,16 @@ class Engine:
         new = {key: VectorWrite(key, vector) for (key, _), vector in zip(missing, vectors, strict=True)}
         return new, {**known, **{key: write.vector for key, write in new.items()}}
 
-    def _check_embedding(self, request: Apply) -> None:
-        if self.ledger.embedding() is None and any(isinstance(write, VectorWrite) for write in request.plan.writes):
-            self.ledger.check_embedding(self.embedder.fingerprint, self.embedder.dims)
+    # ------------------------------------------------------------------------------------------------------------ branch, learned
+    def hidden(self, namespace: Namespace, lineage: str | None, seen: Sequence[str]) -> frozenset[str]:
+        """Commits that a branch must not see, from the commits as of the log's head."""
+        head = self.ledger.head(namespace)
+        with self._lock:
+            view = self._branches.setdefault(namespace, BranchView())
+            if view.position < head:
+                view.replace(self.ledger.commits(namespace), head)
+            return view.hidden(lineage, seen, self.config.on_fork)
 
-    # ------------------------------------------------------------------------------------------------------------------- learned
     def learned(self, namespace: Namespace, hidden: Collection[str] = ()) -> Learned:
         """What evidence has taught in a namespace (without the `hidden` commits), caught up with the log."""
         key = (namespace, frozenset(hidden))
@@ -128,6 +146,27 @@ class Engine:
                 self._learned.popitem(last=False)
         found.catch_up(self.ledger)
         return found
+
+    def advise(self, activation: Activation, actions: Sequence[Action]) -> list[Advice]:
+        """Answer `Activation.advise` from what is in memory; the log is read only when the learned state was dropped since the recall."""
+        if refinement.bypassed(activation):
+            return [Advice(action=action, score=0.0, value=0.5, risk=0.0, support=0.0, why=Why(path=("bypassed",))) for action in actions]
+        learned = self.loaded(activation.namespace, activation.hidden, activation.position)
+        if learned is None:
+            self._check_open()
+            learned = self.learned(activation.namespace, activation.hidden)
+        task = activation.situation.task
+        vector = self._tasks.get(task)
+        if vector is None:
+            vector = self._keep_task(task, self.embedder.embed([task], query=False)[0])
+        return learned.advise(activation.situation, vector, actions, Repair.of(activation.repair))
+
+    def _keep_task(self, task: str, vector: Vector) -> Vector:
+        with self._lock:
+            self._tasks[task] = vector
+            while len(self._tasks) > _KEPT_TASKS:
+                self._tasks.popitem(last=False)
+        return vector
 
     def loaded(self, namespace: Namespace, hidden: Collection[str], position: int) -> Learned | None:
         """The learned state if it is in memory and at least at `position`: no IO, for use inside an event loop."""

@@ -18,6 +18,7 @@ from langgraph_fluxmem import execution
 from langgraph_fluxmem.branches import CommitsChannel, lineage_of
 from langgraph_fluxmem.errors import StateError
 from langgraph_fluxmem.execution import Execution
+from langgraph_fluxmem.learning import Repair, repair_after
 from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate
 from langgraph_fluxmem.reading import Reader, StateReader, get
 from langgraph_fluxmem.requests import Stage
@@ -52,19 +53,20 @@ def fluxmem_nodes(
     observation: Reader | None = None,
     notes: Reader | None = None,
     action: Reader | None = None,
+    result: Reader | None = None,
     actions: Reader | None = None,
     context: str = "memory_context",
     k: int = 10,
 ) -> MemoryNodes:
     """Build the nodes. Without `mem` they use ``runtime.store`` of the graph they run in, when that is a `FluxMemStore`.
 
-    `namespace` and `also` may hold ``{fields}``; `task`, `observation`, `notes`, `action`, `actions` say where the state holds them
+    `namespace` and `also` may hold ``{fields}``; `task`, `observation`, `notes`, `action`, `result`, `actions` say where the state holds them
     (`reading.StateReader`); `context` is the key that receives the text for the prompt; at most `k` facts are recalled.
 
     Raises:
         ConfigError, InvalidNamespaceError: at once, for arguments that cannot work.
     """
-    reader = StateReader(task, observation, notes, action, actions)
+    reader = StateReader(task, observation, notes, action, result, actions)
     bodies = _Bodies(NamespaceTemplate(namespace), tuple(NamespaceTemplate(other) for other in also), reader, context, k)
     return MemoryNodes(
         retrieve=_node("retrieve", bodies.retrieve, mem, (*CHANNELS, context)),
@@ -148,9 +150,15 @@ class _Bodies:
         feedback = _feedback(state)
         trace = list(memory.get("steps", []))
         if not self.reader.from_messages:
-            step = self.reader.step(state, activation.situation, feedback, [fact.id for fact in activation.facts])
-            if step is not None:
-                trace.append(step.model_dump(mode="json"))
+            taken = self.reader.step(state, activation.situation, feedback, [fact.id for fact in activation.facts])
+            if taken is not None:
+                step, changed = taken
+                trace.append(step.model_dump(mode="json", exclude_defaults=True))
+                assert step.action is not None
+                repair = repair_after(
+                    Repair.of(activation.repair), step.action, progress=step.progress, loss=step.loss, changed=changed
+                )
+                activation = activation.model_copy(update={"repair": repair.as_dict()})
         round_ = int(get(state, "memory_round", 0))
         decided: Route = "done" if feedback.done else "next"
         if not feedback.done and feedback.outcome == "failure" and round_ + 1 < mem.config.max_rounds:

@@ -52,8 +52,7 @@ def acquire(address: str | Path, embeddings: None | str | Embeddings, config: Co
 def _open_engine(address: str | Path, embedder: Embedder, config: Config) -> Engine:
     ledger = Ledger.open(address, durability=config.durability, busy_timeout=config.busy_timeout)
     try:
-        if ledger.embedding() is not None:
-            ledger.check_embedding(embedder.fingerprint, embedder.dims)
+        ledger.check_embedding(embedder.fingerprint, embedder.dims)
         return Engine(ledger, embedder, config, address if isinstance(address, Path) else None)
     except BaseException:
         ledger.close()

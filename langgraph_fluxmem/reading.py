@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
 from langgraph_fluxmem.errors import ConfigError, StateError
+from langgraph_fluxmem.learning import noted
 from langgraph_fluxmem.schema import Action, Feedback, Situation, Step
 
 Reader = str | Callable[[Any], Any]
@@ -32,17 +34,20 @@ class StateReader:
     """Where in the state task, observation, notes, action and admissible actions stand.
 
     With ``task="messages"`` everything is read from the messages after the cursor: the first human message is the task, tool calls are
-    the actions, tool results the observations. Otherwise each is a key, or a function of the state; only `task` is needed.
+    the actions, tool results the observations. Otherwise each is a key, or a function of the state; only `task` is needed. `result` is
+    what the last action returned (default: the observation after it); without `notes`, results that changed nothing and name what the
+    task names are kept as notes (an instruction that was read).
     """
 
     task: Reader = MESSAGES
     observation: Reader | None = None
     notes: Reader | None = None
     action: Reader | None = None
+    result: Reader | None = None
     actions: Reader | None = None
 
     def __post_init__(self) -> None:
-        if self.task == MESSAGES and any((self.observation, self.notes, self.action, self.actions)):
+        if self.task == MESSAGES and any((self.observation, self.notes, self.action, self.result, self.actions)):
             raise ConfigError(
                 "task='messages' reads observation, notes and actions from the messages; "
                 "give `task` a key or a function of its own to name the others"
@@ -67,33 +72,46 @@ class StateReader:
         if not isinstance(task, str) or not task.strip():
             raise StateError(f"state has no task: {self.task!r} gave {task!r}; put the instruction there, or name another key with `task=`")
         observation = self._read(state, self.observation)
-        notes = self._read(state, self.notes) or ()
+        if self.notes is None:
+            notes = [note for step in steps for note in step.notes]
+        else:
+            given = self._read(state, self.notes) or ()
+            notes = [given] if isinstance(given, str) else [str(note) for note in given]
         return Situation(
             task=task,
             observation=observation if isinstance(observation, dict) else str(observation or ""),
-            notes=(notes,) if isinstance(notes, str) else tuple(str(note) for note in notes),
+            notes=tuple(dict.fromkeys(notes)),
             done=tuple(step.action for step in steps if step.action is not None),
         )
 
-    def step(self, state: Any, before: Situation, feedback: Feedback, shown: Sequence[str]) -> Step | None:
-        """The step that was just taken from the situation `before`; None when the state names no action."""
+    def step(self, state: Any, before: Situation, feedback: Feedback, shown: Sequence[str]) -> tuple[Step, bool] | None:
+        """The step that was just taken from the situation `before`, and whether it changed the observation; None when the state names
+        no action."""
         action: Action | None = self._read(state, self.action)
         if action is None:
             return None
-        result = self._read(state, self.observation)
+        after = self._read(state, self.observation)
+        changed = (after if isinstance(after, dict) else str(after or "")) != before.observation
+        returned = after if self.result is None else self._read(state, self.result)
+        result = returned if isinstance(returned, str) else json.dumps(returned, ensure_ascii=False) if returned else ""
+        if self.notes is not None:
+            notes = tuple(note for note in self.situation(state, ()).notes if note not in before.notes)
+        else:
+            notes = (result,) if result not in before.notes and noted(before.task, action, result, changed=changed) else ()
         facts = set(shown)
-        return Step(
+        step = Step(
             observation=before.observation,
             action=action,
-            result=result if isinstance(result, str) else str(result or ""),
+            result=result,
             progress=feedback.progress or 0.0,
             loss=feedback.loss,
-            notes=tuple(note for note in self.situation(state, ()).notes if note not in before.notes),
+            notes=notes,
             actions=tuple(self._read(state, self.actions) or ()),
             shown=tuple(shown),
             used=tuple(id for id in feedback.used if id in facts),
             harmful=tuple(id for id in feedback.harmful if id in facts),
         )
+        return step, changed
 
     def message_steps(self, state: Any, shown: Sequence[str] = ()) -> tuple[str, tuple[Step, ...], str | None]:
         """Task, steps and the id of the last message, from the messages after the cursor. Parallel tool calls become steps in order."""

@@ -44,6 +44,15 @@ class Views:
 
 
 @dataclass(frozen=True, slots=True)
+class Hidden:
+    """Answer: frozenset of commit ids that a branch (its `lineage`, the commit ids in its channel) must not see; `branches.BranchView`."""
+
+    namespace: Namespace
+    lineage: str | None = None
+    seen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """Answer: dict version id -> `ledger.rows.NodeRow` (missing ids are absent)."""
 
@@ -74,4 +83,4 @@ class Fetch:
     args: tuple[Any, ...] = ()
 
 
-Request = Embed | EmbedFor | Views | Load | LearnedOf | Apply | Fetch
+Request = Embed | EmbedFor | Views | Hidden | Load | LearnedOf | Apply | Fetch

@@ -1,0 +1,148 @@
+"""Committing an episode, and judging one later: stages that turn trajectories and outcomes into a `Plan` [F 3.2].
+
+Evidence goes on exactly what took part: on each step by `learning.evidence`, on each fact that was used (or, where nobody says which,
+a smaller share on each fact that was shown), on each pair of facts that were used together in a success.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+
+from langgraph_fluxmem.errors import FeedbackError, UnknownIdError
+from langgraph_fluxmem.learning import evidence as step_evidence
+from langgraph_fluxmem.learning import record, steps_of
+from langgraph_fluxmem.links import node_of
+from langgraph_fluxmem.requests import Apply, EmbedFor, Fetch, Load, Stage
+from langgraph_fluxmem.schema import (
+    Applied,
+    Channel,
+    CommitWrite,
+    EdgeWrite,
+    Episode,
+    EvidenceWrite,
+    Feedback,
+    Namespace,
+    NodeWrite,
+    Outcome,
+    Plan,
+    Provenance,
+    Step,
+    Text,
+    Write,
+)
+from langgraph_fluxmem.text import check_text, content_hash, terms
+
+SHARED = 0.25
+"""Evidence that is shared by all facts shown, when nobody says which were used: worth less than one that is known to have helped."""
+_COMMIT = uuid.UUID("7f0f2c0e-6f0a-5d0e-9a53-1f3c0f1f7a13")
+
+
+def digest(*parts: object) -> str:
+    """A short stable digest (20 hex digits) of JSON-able parts."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
+
+
+def commit(
+    episode: Episode, *, namespace: Namespace, provenance: Provenance, seen: Sequence[str] = (), activation: str | None = None, learning: bool = True
+) -> Stage:
+    """Store an episode and its evidence in one operation; returns the commit id.
+
+    Idempotent: the key is (episode id, digest of steps and outcome). The same key stores nothing; the same id with another digest is
+    a branch variant, stored beside the first. Without `learning` the episode is stored and no evidence is.
+    """
+    check_text(episode.task, "the episode's task")
+    name = episode.id or uuid.uuid4().hex
+    body = record(episode)
+    fingerprint = digest(body["task"], body["outcome"], [step.model_dump(mode="json", exclude={"actions"}) for step in episode.steps])
+    commit_id = uuid.uuid5(_COMMIT, f"{'.'.join(namespace)}\x00{name}\x00{fingerprint}").hex
+    version = _version_of(namespace, name, fingerprint)
+    body["id"] = name
+    text = Text("task", content_hash(episode.task), " ".join(terms(episode.task)))
+    new, _ = yield EmbedFor(namespace, ((text.hash, episode.task),))
+    source = activation or name
+    writes: list[Write] = [
+        NodeWrite(version, node_of(version), "episode", body, (text,)),
+        CommitWrite(commit_id, name, fingerprint, tuple(seen)),
+        *new.values(),
+        *_grounds(version, episode.steps),
+    ]
+    if learning:
+        writes += (EvidenceWrite(f"{version}#{ordinal}", source, channel, weight) for ordinal, channel, weight in step_evidence(episode))
+        writes += fact_evidence(version, source, episode.outcome, _all("used", episode), _all("harmful", episode), _all("shown", episode))
+    yield Apply(Plan(commit_id, "commit", namespace, tuple(writes), provenance))
+    return commit_id
+
+
+def judge(episode_or_run: str, feedback: Feedback, *, namespace: Namespace | None, provenance: Provenance) -> Stage:
+    """Judge committed episodes later, by episode id or run id: the trajectory stays, evidence is appended. Returns the last `Applied`.
+
+    Raises:
+        UnknownIdError: no episode or run of that id is committed. FeedbackError: the feedback has no outcome.
+    """
+    found = (yield Fetch("resolve_episode", (namespace, episode_or_run))) or (yield Fetch("resolve_run", (episode_or_run,)))
+    found = [commit for commit in found if commit.live and (namespace is None or commit.namespace == namespace)]
+    if not found:
+        raise UnknownIdError(f"no committed episode or run has the id {episode_or_run!r}; an episode can be judged once it is committed")
+    if feedback.outcome == "unknown" and not feedback.used and not feedback.harmful:
+        raise FeedbackError("judging an episode needs an outcome ('success' or 'failure'), or ids in `used` or `harmful`")
+    applied: Applied | None = None
+    for row in found:
+        version = _version_of(row.namespace, row.episode, row.digest)
+        loaded = yield Load(row.namespace, (version,))
+        if version not in loaded or loaded[version].body is None:
+            raise UnknownIdError(f"episode {row.episode!r} was forgotten; it cannot be judged any more")
+        body = loaded[version].body
+        steps = tuple(steps_of(body))
+        judged = Episode(task=body["task"], steps=steps, outcome=feedback.outcome, id=row.episode)
+        operation = f"judge-{digest(version, feedback.model_dump(mode='json'))}"
+        shown = [] if feedback.used or feedback.harmful else _all("used", judged)
+        writes: list[Write] = [
+            *(EvidenceWrite(f"{version}#{ordinal}", operation, channel, weight) for ordinal, channel, weight in step_evidence(judged)),
+            *fact_evidence(version, operation, feedback.outcome, feedback.used, feedback.harmful, shown),
+        ]
+        applied = yield Apply(Plan(operation, "learn", row.namespace, tuple(writes), provenance))
+    return applied
+
+
+def fact_evidence(
+    version: str, source: str, outcome: Outcome, used: Sequence[str], harmful: Sequence[str], shown: Sequence[str]
+) -> Iterable[Write]:
+    """Evidence on the links between facts and the task of episode `version`, and between facts that were used together.
+
+    `used` counts for a fact at any outcome, `harmful` against it; with neither, the outcome is shared by what was `shown`.
+    """
+
+    def row(fact: str, channel: Channel, weight: float) -> EvidenceWrite:
+        return EvidenceWrite(f"{fact}>{version}", source, channel, weight)
+
+    for fact in dict.fromkeys(used):
+        yield EdgeWrite("RELATES", fact, version)
+        yield row(fact, "progress", 1.0)
+    for fact in dict.fromkeys(harmful):
+        yield row(fact, "failure", 1.0)
+    if not used and not harmful and outcome != "unknown" and shown:
+        everyone = list(dict.fromkeys(shown))
+        channel: Channel = "progress" if outcome == "success" else "failure"
+        yield from (row(fact, channel, SHARED / len(everyone)) for fact in everyone)
+    if outcome == "success":
+        for first, second in itertools.combinations(sorted(dict.fromkeys(used)), 2):
+            yield EdgeWrite("RELATES", first, second)
+
+
+def _grounds(version: str, steps: Sequence[Step]) -> Iterable[Write]:
+    for ordinal, step in enumerate(steps):
+        for fact in dict.fromkeys(step.used):
+            yield EdgeWrite("GROUNDS", fact, f"{version}#{ordinal}")
+
+
+def _all(what: str, episode: Episode) -> list[str]:
+    return list(dict.fromkeys(fact for step in episode.steps for fact in getattr(step, what)))
+
+
+def _version_of(namespace: Namespace, name: str, fingerprint: str) -> str:
+    return f"e-{digest(namespace, name, fingerprint)}:{fingerprint[:8]}"

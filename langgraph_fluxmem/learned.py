@@ -1,0 +1,97 @@
+"""What evidence has taught in one namespace: a projection that follows the log by its position."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from langgraph_fluxmem.learning import Repair, StepMemory, advise, recall_steps
+from langgraph_fluxmem.links import TaskLinks
+from langgraph_fluxmem.schema import Action, Advice, Namespace, RecalledStep, Situation, Vector
+
+if TYPE_CHECKING:
+    from langgraph_fluxmem.ledger import Ledger
+    from langgraph_fluxmem.ledger.rows import EvidenceRow, NodeRow
+
+
+class Learned:
+    """Step memory and task links of a namespace, without the commits in `hidden`.
+
+    Everything here is a sum over evidence rows: a state that followed the log is equal to one replayed from its beginning, which is
+    what `verify` checks.
+    """
+
+    def __init__(self, namespace: Namespace, hidden: frozenset[str] = frozenset()) -> None:
+        self.namespace = namespace
+        self.hidden = hidden
+        self.position = 0
+        self.steps = StepMemory()
+        self.links = TaskLinks()
+        self.episodes: dict[str, NodeRow] = {}
+        self._lock = threading.Lock()
+
+    def catch_up(self, ledger: Ledger) -> None:
+        """Follow the log up to its head; an undo, or a version that was taken back, replays from the beginning."""
+        head = ledger.head(self.namespace)
+        if head == self.position:
+            return
+        with self._lock:
+            if self.position and any(change.edit in ("undo", "redo", "erase", "tombstone") for change in ledger.changes(self.position, self.namespace)):
+                self.position = 0
+                self.steps, self.links, self.episodes = StepMemory(), TaskLinks(), {}
+            head = ledger.head(self.namespace)
+            rows = [row for row in ledger.nodes(self.namespace, after=self.position, kinds=("episode",)) if row.op <= head]
+            evidence = [row for row in ledger.evidence(self.namespace, after=self.position) if row.op <= head]
+            self._add(ledger, rows, evidence)
+            self.position = head
+
+    def _add(self, ledger: Ledger, rows: list[NodeRow], evidence: list[EvidenceRow]) -> None:
+        rows = [row for row in rows if row.commit not in self.hidden and row.body is not None]
+        vectors = ledger.vectors(self.namespace, list({text.hash for row in rows for text in row.texts}))
+        for row in rows:
+            assert row.body is not None
+            vector = vectors.get(row.texts[0].hash) if row.texts else None
+            self.episodes[row.id] = row
+            if row.body.get("steps"):
+                self.steps.add_episode(row.id, row.body, vector, row.op)
+            if vector is not None:
+                self.links.add_task(row.node, vector)
+        for row in evidence:
+            if row.commit in self.hidden:
+                continue
+            if ">" in row.target:
+                fact, _, episode = row.target.partition(">")
+                self.links.add(fact, episode.rsplit(":", 1)[0], row.channel, row.weight)
+            elif "#" in row.target:
+                self.steps.add_evidence(row.target, row.channel, row.weight, row.op)
+
+    def advise(self, situation: Situation, task_vector: Vector | None, actions: Sequence[Action], repair: Repair) -> list[Advice]:
+        """What the evidence says of each action; see `learning.advise`."""
+        with self._lock:
+            return advise(self.steps, situation, task_vector, actions, repair)
+
+    def recall_steps(self, situation: Situation, task_vector: Vector | None, k: int) -> list[RecalledStep]:
+        """At most k past steps whose situation matches, with their evidence; see `learning.recall_steps`."""
+        with self._lock:
+            return recall_steps(self.steps, situation, task_vector, k)
+
+    def served(self, vector: Vector) -> dict[str, float]:
+        """Fact node -> how well it has served tasks like this one, in (-1, 1); see `links.TaskLinks.served`."""
+        with self._lock:
+            return self.links.served(vector)
+
+    def verify(self, ledger: Ledger) -> list[str]:
+        """Differences from a replay of the whole log, one line each."""
+        fresh = Learned(self.namespace, self.hidden)
+        fresh.catch_up(ledger)
+        self.catch_up(ledger)
+        where = ".".join(self.namespace)
+        lines: list[str] = []
+        if self.links.counts() != fresh.links.counts():
+            lines.append(f"learned: links from tasks to facts in {where} differ from the evidence; rebuild('learned') mends it")
+        if self.steps.counts() != fresh.steps.counts():
+            lines.append(f"learned: step memory of {where} differs from the evidence; rebuild('learned') mends it")
+        if self.episodes.keys() != fresh.episodes.keys():
+            lines.append(f"learned: episodes of {where} differ from the ledger; rebuild('learned') mends it")
+        return lines

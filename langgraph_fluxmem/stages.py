@@ -1,0 +1,150 @@
+"""The stages of one memory with their arguments checked: what `FluxMem` and the nodes drive."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph_fluxmem import episodes, formation, ingestion, refinement
+from langgraph_fluxmem.config import Config
+from langgraph_fluxmem.errors import ConfigError, ForeignMemoryError, InvalidContentError
+from langgraph_fluxmem.namespaces import check_namespace
+from langgraph_fluxmem.requests import Fetch, Load, Stage
+from langgraph_fluxmem.schema import Action, Activation, Advice, Applied, Episode, Feedback, Provenance, Situation
+from langgraph_fluxmem.text import check_text
+
+Advisor = Callable[[Activation, Sequence[Action]], list[Advice]]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Builders of stages; each returns a generator for `Engine.run` or `Engine.arun`. Arguments are checked when it starts."""
+
+    config: Config
+    memory: str
+    advisor: Advisor
+
+    def remember(
+        self, documents: ingestion.Rememberable, *, namespace: Sequence[str], source: str | None, provenance: Provenance
+    ) -> Stage:
+        """Store documents as facts; returns their ids."""
+        return (
+            yield from ingestion.remember(
+                documents,
+                namespace=check_namespace(namespace),
+                source=source,
+                provenance=provenance,
+                split_chars=self.config.split_chars,
+            )
+        )
+
+    def recall(
+        self,
+        query: str | Situation,
+        *,
+        namespace: Sequence[str],
+        also: Sequence[Sequence[str]] = (),
+        k: int = 10,
+        signals: Mapping[str, float] | None = None,
+        lineage: str | None = None,
+        seen: Sequence[str] = (),
+        repair: Mapping[str, Any] | None = None,
+    ) -> Stage:
+        """Form an `Activation`; `lineage` and `seen` tell the branch that reads."""
+        situation = query if isinstance(query, Situation) else Situation(task=_query(query))
+        check_text(situation.task, "the query")
+        activation = Activation(
+            id=uuid.uuid4().hex,
+            memory=self.memory,
+            namespace=check_namespace(namespace),
+            also=tuple(check_namespace(other) for other in also),
+            situation=situation,
+            k=_at_least_one(k),
+            repair=dict(repair or {}),
+        )
+        return (yield from self._formed(activation, signals=signals, lineage=lineage, seen=tuple(seen)))
+
+    def refine(self, activation: Activation, feedback: Feedback, *, k: int | None = None, again: bool = True) -> Stage:
+        """Repair an activation; without `again` only what was shown and used is noted."""
+        yield from refinement.check_ids(activation, (*feedback.used, *feedback.harmful), self.memory)
+        if k is not None:
+            activation = activation.model_copy(update={"k": _at_least_one(k)})
+        if feedback.outcome == "success" or feedback.done or not again:
+            return activation.bind(self.advisor)
+        if activation.round + 1 > self.config.max_rounds:
+            return activation.bind(self.advisor)
+        return (yield from self._formed(refinement.refined(activation, feedback)))
+
+    def learn(self, target: Activation | str, feedback: Feedback, *, namespace: Sequence[str] | None, provenance: Provenance) -> Stage:
+        """Make feedback durable."""
+        where = None if namespace is None else check_namespace(namespace)
+        if isinstance(target, str):
+            if not self.config.learning:
+                return Applied("", 0, duplicate=True)
+            return (yield from episodes.judge(target, feedback, namespace=where, provenance=provenance))
+        if not isinstance(target, Activation):
+            raise InvalidContentError(f"learn() got a {type(target).__name__}; give the activation, or the id of an episode or a run")
+        yield from refinement.check_ids(target, (*feedback.used, *feedback.harmful), self.memory)
+        if not self.config.learning:
+            return Applied("", target.position, duplicate=True)
+        return (yield from refinement.learn(target, feedback, provenance=provenance))
+
+    def commit(
+        self,
+        episode: Episode,
+        *,
+        namespace: Sequence[str],
+        provenance: Provenance,
+        seen: Sequence[str] = (),
+        activation: str | None = None,
+    ) -> Stage:
+        """Store an episode; returns the commit id."""
+        if not isinstance(episode, Episode):
+            raise InvalidContentError(f"commit() got a {type(episode).__name__}; give an Episode(task=..., steps=[...], outcome=...)")
+        return (
+            yield from episodes.commit(
+                episode,
+                namespace=check_namespace(namespace),
+                provenance=provenance,
+                seen=seen,
+                activation=activation,
+                learning=self.config.learning,
+            )
+        )
+
+    def undo(self, operation: str, *, cascade: bool) -> Stage:
+        """Undo an operation by its id."""
+        return (yield Fetch("undo", (operation, cascade)))
+
+    def restore(self, activation: Activation) -> Stage:
+        """Bind an activation from a graph's state and load the texts of its facts."""
+        if activation.memory != self.memory:
+            raise ForeignMemoryError(f"the state's activation belongs to the memory {activation.memory!r}, this is {self.memory!r}")
+        if any(not fact.content for fact in activation.facts):
+            loaded: dict[str, Any] = {}
+            for namespace in (activation.namespace, *activation.also):
+                ids = tuple(fact.id for fact in activation.facts if fact.namespace == namespace)
+                if ids:
+                    loaded.update((yield Load(namespace, ids)))
+            activation = activation.model_copy(update={"facts": formation.with_texts(activation.facts, loaded)})
+        return activation.bind(self.advisor)
+
+    def _formed(
+        self, activation: Activation, *, signals: Mapping[str, float] | None = None, lineage: str | None = None, seen: tuple[str, ...] = ()
+    ) -> Stage:
+        formed: Activation = yield from formation.form(activation, config=self.config, signals=signals, lineage=lineage, seen=seen)
+        return formed.bind(self.advisor)
+
+
+def _query(query: object) -> str:
+    if not isinstance(query, str):
+        raise InvalidContentError(f"the query is a {type(query).__name__}; give a text, or Situation(task=..., observation=...)")
+    return query
+
+
+def _at_least_one(k: object) -> int:
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise ConfigError(f"k is {k!r}; it is how many facts to return, a whole number of at least 1")
+    return k
