@@ -1,16 +1,10 @@
-"""What memory says of admissible actions: value and risk from counts, and the links that say so.
-
-Counts are shrunk along the template's levels, from the most general to its key, and each link's counts to its template's: a link that
-was seen little says what its template says. How links share the say is `combine`.
-"""
-
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from langgraph_fluxmem.learning.memory import NOTHING, StepMemory, Table
+from langgraph_fluxmem.learning.memory import Lens, Shape, StepMemory
 from langgraph_fluxmem.learning.repair import Repair
 from langgraph_fluxmem.learning.situation import Scene, read
 from langgraph_fluxmem.learning.template import links, template
@@ -29,9 +23,13 @@ class Scorer:
     veto: float = 10.0
     tolerated: float = 0.6
     clip: float = 6.0
-    half: float = 2.0
-    power: float = 2.0
+    gain: float = 4.0
+    smallest: float = 2.0
+    depth: int = 6
     shown: int = 3
+
+    def shape(self):
+        return Shape(self.k, self.v0, self.l0, self.gain, self.smallest, int(self.depth))
 
 
 DEFAULT = Scorer()
@@ -41,80 +39,39 @@ def _logit(p: float) -> float:
     return math.log(p / (1.0 - p))
 
 
-def _divergence(p: float, q: float) -> float:
-    return p * math.log(p / q) + (1.0 - p) * math.log((1.0 - p) / (1.0 - q))
+def _sigmoid(x: float) -> float:
+    return 1.0 / (1.0 + math.exp(-x))
 
 
-def advise(
-    memory: StepMemory,
-    situation: Situation,
-    task_vector: Vector | None,
-    actions: Sequence[Action],
-    repair: Repair | None = None,
-    scorer: Scorer = DEFAULT,
-) -> list[Advice]:
+def advise(memory, situation, task_vector, actions, repair=None, scorer=DEFAULT) -> list[Advice]:
     """Advice for each of `actions`, in their order."""
     scene = read(situation)
     lens = memory.lens(task_vector)
     state = repair or Repair()
-    return [_one(memory, scene, lens, action, state, scorer) for action in actions]
+    shape = scorer.shape()
+    return [_one(memory, scene, lens, action, state, scorer, shape) for action in actions]
 
 
-def _one(memory: StepMemory, scene: Scene, lens, action: Action, repair: Repair, c: Scorer) -> Advice:
+def _one(memory: StepMemory, scene: Scene, lens: Lens, action: Action, repair: Repair, c: Scorer, shape: Shape) -> Advice:
     made = template(action, scene)
-    seen = links(action, made, scene)
-    value, risk = c.v0, c.l0
-    support = 0.0
-    tables = memory.tables
-    table: Table | None = None
-    for level in made.patterns:
-        known = tables.get(level)
-        if known is None:
+    seen = frozenset(links(action, made, scene))
+    value, risk, support = c.v0, c.l0, 0.0
+    why: list[str] = []
+    for level in dict.fromkeys((made.patterns[0], made.key)):
+        table = memory.tables.get(level)
+        if table is None:
             continue
-        p, f, lo = known.merged(lens)[0]
-        n = p + f
-        value = (p + c.k * value) / (n + c.k)
-        risk = (lo + c.k * risk) / (n + c.k)
-        if level == made.key:
-            table = known
-            support = n
-            break
-    if table is None and support == 0.0 and value == c.v0:
+        trees = table.trees(lens, shape)
+        node, path = trees[0].leaf(seen)
+        value = (node.good + c.k * (value if node.total < 1e9 else 0)) / (node.total + c.k) if level != made.patterns[0] else node.value
+        bad, badpath = trees[1].leaf(seen)
+        risk = (bad.good + c.k * risk) / (bad.total + c.k) if level != made.patterns[0] else bad.value
+        support = node.total
+        conds = [p if held else f"not {p}" for p, held in dict.fromkeys((*path, *badpath))]
+        why.insert(0, f"{' & '.join(conds) or 'any'} -> {level}: led on {node.good:g} of {node.total:g}, lost {bad.good:g} of {bad.total:g}")
+    if not why:
         return Advice(action=action, score=0.0, value=value, risk=risk, support=0.0)
-    if table is None:
-        table = next((tables[level] for level in made.patterns if level in tables), None)
-    assert table is not None
-    merged = table.merged(lens)
-    numbers = table.patterns
-    base_v, base_q = _logit(value), _logit(risk)
-    sum_v = weight_v = sum_q = weight_q = 0.0
-    strongest: list[tuple[float, str, list[float]]] = []
-    for link in seen:
-        number = numbers.get(link)
-        if number is None:
-            continue
-        row = merged[number]
-        n = row[0] + row[1]
-        if n <= 0.0:
-            continue
-        v = (row[0] + c.k * value) / (n + c.k)
-        share = (_divergence(v, value) * n / (n + c.half)) ** c.power
-        d = _logit(v) - base_v
-        sum_v += share * d
-        weight_v += share
-        q = (row[2] + c.k * risk) / (n + c.k)
-        share_q = (_divergence(q, risk) * n / (n + c.half)) ** c.power
-        sum_q += share_q * (_logit(q) - base_q)
-        weight_q += share_q
-        strongest.append((abs(share * d), link, row))
-    t = base_v + (sum_v / weight_v if weight_v > 0 else 0.0)
-    u = base_q + (sum_q / weight_q if weight_q > 0 else 0.0)
-    q = 1.0 / (1.0 + math.exp(-u))
-    v = 1.0 / (1.0 + math.exp(-t))
-    score = max(-c.clip, min(c.clip, c.b * (t - _logit(c.v0))))
-    score += repair.caution * (c.loss * math.log(1.0 - q) - c.veto * max(0.0, q - c.tolerated))
-    strongest.sort(key=lambda entry: -entry[0])
-    path = tuple(
-        f"{link} -> {made.key}: led on {row[0]:g}, failed {row[1]:g}, lost {row[2]:g}" for _, link, row in strongest[: c.shown]
-    )
-    return Advice(action=action, score=score, value=v, risk=q, support=support, why=Why(path=path))
+    value = min(max(value, 1e-6), 1 - 1e-6); risk = min(max(risk, 1e-6), 1 - 1e-6)
+    score = max(-c.clip, min(c.clip, c.b * (_logit(value) - _logit(c.v0))))
+    score += repair.caution * (c.loss * math.log(1.0 - risk) - c.veto * max(0.0, risk - c.tolerated))
+    return Advice(action=action, score=score, value=value, risk=risk, support=support, why=Why(path=tuple(why)))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langgraph_fluxmem.learning.credit import derived
+from langgraph_fluxmem.learning.tree import Node, grow
 from langgraph_fluxmem.schema import Channel, Vector
 
 CHANNELS: dict[Channel, int] = {"progress": 0, "failure": 1, "loss": 2}
@@ -38,55 +39,96 @@ class StepInfo:
 
 
 class Table:
-    """Counts of one template: as a whole (pattern ``""``) and by situation pattern, kept apart by task group."""
+    """Rows of one template: the steps that did it and have evidence, as a matrix over situation patterns."""
 
-    __slots__ = ("_counts", "_groups", "_merged", "_patterns", "_rows", "patterns", "version")
+    __slots__ = ("_free", "_grown", "_rows", "_size", "columns", "counts", "groups", "names", "order", "version", "x")
 
     def __init__(self) -> None:
-        self.patterns: dict[str, int] = {"": 0}
         self.version = 0
-        self._rows: dict[tuple[int, int], int] = {}
-        self._patterns = np.zeros(16, np.int64)
-        self._groups = np.zeros(16, np.int64)
-        self._counts = np.zeros((16, 3))
-        self._merged: dict[int, tuple[int, list[list[float]]]] = {}
+        self.columns: dict[str, int] = {}
+        self.names: list[str] = []
+        self.order = np.zeros(0, np.int64)
+        self.x = np.zeros((8, 64))
+        self.counts = np.zeros((8, 3))
+        self.groups = np.zeros(8, np.int64)
+        self._rows: dict[str, int] = {}
+        self._free: list[int] = []
+        self._size = 0
+        self._grown: dict[int, tuple[int, tuple[Node, Node]]] = {}
 
-    def add(self, links: tuple[str, ...], group: int, counts: tuple[float, float, float]) -> None:
-        """Add `counts` (subtract: negative ones) to the template and each of `links`."""
+    def put(self, target: str, step: StepInfo) -> None:
+        """Set the row of a step to its present evidence; a row without evidence is dropped."""
         self.version += 1
-        numbers = [0]
-        numbers += [self.patterns.setdefault(link, len(self.patterns)) for link in links]
-        rows = self._rows
-        places: list[int] = []
-        for number in numbers:
-            place = rows.get((number, group))
-            if place is None:
-                place = rows[number, group] = len(rows)
-                if place == len(self._patterns):
-                    self._patterns = np.concatenate((self._patterns, np.zeros_like(self._patterns)))
-                    self._groups = np.concatenate((self._groups, np.zeros_like(self._groups)))
-                    self._counts = np.concatenate((self._counts, np.zeros_like(self._counts)))
-                self._patterns[place] = number
-                self._groups[place] = group
-            places.append(place)
-        self._counts[places] += counts
+        row = self._rows.get(target)
+        if not any(step.evidence):
+            if row is not None:
+                self.drop(target)
+            return
+        if row is None:
+            row = self._free.pop() if self._free else self._size
+            self._size = max(self._size, row + 1)
+            self._rows[target] = row
+            if row == len(self.counts):
+                self.x = np.concatenate((self.x, np.zeros_like(self.x)))
+                self.counts = np.concatenate((self.counts, np.zeros_like(self.counts)))
+                self.groups = np.concatenate((self.groups, np.zeros_like(self.groups)))
+            columns = [self._column(link) for link in step.links]
+            self.x[row, columns] = 1.0
+            self.groups[row] = step.group
+        self.counts[row] = step.evidence
 
-    def merged(self, lens: Lens) -> list[list[float]]:
-        """Counts by pattern number, summed over tasks with the weights of `lens`."""
-        known = self._merged.get(lens.number)
+    def drop(self, target: str) -> None:
+        """Forget a step's row."""
+        row = self._rows.pop(target, None)
+        if row is None:
+            return
+        self.version += 1
+        self.x[row] = 0.0
+        self.counts[row] = 0.0
+        self._free.append(row)
+
+    def trees(self, lens: Lens, shape: Shape) -> tuple[Node, Node]:
+        """(value, risk): what decides progress against failure, and loss, with tasks weighted by `lens`."""
+        known = self._grown.get(lens.number)
         if known is not None and known[0] == self.version:
             return known[1]
-        size = len(self._rows)
-        weights = lens.weights[self._groups[:size]]
-        patterns = self._patterns[:size]
-        sums = np.stack(
-            [np.bincount(patterns, weights * self._counts[:size, channel], len(self.patterns)) for channel in range(3)], axis=1
-        )
-        result: list[list[float]] = sums.tolist()
-        if len(self._merged) > _KEPT_TASKS:
-            self._merged.clear()
-        self._merged[lens.number] = (self.version, result)
-        return result
+        size, width = self._size, len(self.names)
+        weights = lens.weights[self.groups[:size]]
+        counts = self.counts[:size] * weights[:, None]
+        kept = np.flatnonzero(counts.any(axis=1))
+        x = self.x[kept, :width]
+        counts = counts[kept]
+        total = counts[:, 0] + counts[:, 1]
+        if len(self.order) != width:
+            self.order = np.argsort(np.argsort(np.array(self.names, dtype=object))) if width else np.zeros(0, np.int64)
+        options = {"k": shape.k, "smallest": shape.smallest, "depth": shape.depth}
+        value = grow(x, self.names, self.order, counts[:, 0], total, shape.v0, gain=shape.gain, **options)
+        risk = grow(x, self.names, self.order, np.minimum(counts[:, 2], total), total, shape.l0, gain=shape.gain, **options)
+        if len(self._grown) > _KEPT_TASKS:
+            self._grown.clear()
+        self._grown[lens.number] = (self.version, (value, risk))
+        return value, risk
+
+    def _column(self, link: str) -> int:
+        column = self.columns.get(link)
+        if column is None:
+            column = self.columns[link] = len(self.names)
+            self.names.append(link)
+            if column == self.x.shape[1]:
+                self.x = np.concatenate((self.x, np.zeros_like(self.x)), axis=1)
+        return column
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How trees are grown: shrinkage `k`, priors, nats a condition must explain, least weight of a branch, depth."""
+
+    k: float = 0.5
+    v0: float = 0.27
+    l0: float = 0.05
+    gain: float = 4.0
+    smallest: float = 2.0
+    depth: int = 6
 
 
 @dataclass(slots=True)
@@ -129,7 +171,7 @@ class StepMemory:
             early = self._pending.pop(target, None)
             if early is not None:
                 step.evidence = early
-                self._spread(step, (early[0], early[1], early[2]))
+                self._spread(target, step)
 
     def add_evidence(self, target: str, channel: Channel, weight: float, op: int) -> None:
         """Add `weight` of evidence on step `target` (``episode#ordinal``), written by operation `op`."""
@@ -149,7 +191,8 @@ class StepMemory:
                 target = f"{episode_id}#{ordinal}"
                 step = self.steps.pop(target, None)
                 if step is not None and any(step.evidence):
-                    self._spread(step, (-step.evidence[0], -step.evidence[1], -step.evidence[2]))
+                    for level in (step.key, step.levels[0]):
+                        self.tables[level].drop(target)
                     self._pending[target] = step.evidence
 
     def lens(self, task_vector: Vector | None) -> Lens:
@@ -175,17 +218,6 @@ class StepMemory:
             self._lenses.popitem(last=False)
         return made
 
-    def counts(self) -> dict[str, dict[str, Counts]]:
-        """All sums that are not zero, over all tasks: template -> situation pattern (``""``: any) -> counts."""
-        lens = self.lens(None)
-        found: dict[str, dict[str, Counts]] = {}
-        for name, table in self.tables.items():
-            merged = table.merged(lens)
-            kept = {pattern: (row[0], row[1], row[2]) for pattern, n in table.patterns.items() if any(row := merged[n])}
-            if kept:
-                found[name] = kept
-        return found
-
     def _change(self, target: str, channel: int, weight: float) -> None:
         step = self.steps.get(target)
         if step is None:
@@ -195,14 +227,14 @@ class StepMemory:
                 del self._pending[target]
             return
         step.evidence[channel] += weight
-        self._spread(step, (weight * (channel == 0), weight * (channel == 1), weight * (channel == 2)))
+        self._spread(target, step)
 
-    def _spread(self, step: StepInfo, counts: Counts) -> None:
-        for level in dict.fromkeys((step.key, *step.levels)):
+    def _spread(self, target: str, step: StepInfo) -> None:
+        for level in dict.fromkeys((step.levels[0], step.key)):
             table = self.tables.get(level)
             if table is None:
                 table = self.tables[level] = Table()
-            table.add(step.links, step.group, counts)
+            table.put(target, step)
 
     def _group(self, task: str, vector: Vector | None) -> int:
         key = (task, b"" if vector is None else vector.tobytes())

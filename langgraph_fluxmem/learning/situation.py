@@ -8,7 +8,7 @@ since most of an observation stays as it was from one step to the next.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -103,6 +103,7 @@ class Scene:
     _kinds: dict[str, str] = field(default_factory=dict)
     _patterns: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _heads: dict[tuple[str, str], bool] = field(default_factory=dict)
+    _owed: dict[str, int] | None = None
 
     def kind(self, span: str) -> str:
         """Where `span` occurs: ``n``, else ``t``, else ``o``; ``""`` when nowhere."""
@@ -131,6 +132,23 @@ class Scene:
             self._patterns[span] = known
         return known
 
+    def owed(self) -> dict[str, int]:
+        """What the task and the notes still ask for: for each thing that a short line of theirs names and that is seen or was acted
+        on, how many more lines name it than there were different actions on it."""
+        if self._owed is None:
+            lines: dict[str, int] = {}
+            seen = [parse(text).spans for kind, _, text in self.sources if kind == "o"]
+            acted = [parse(action).spans for action in dict.fromkeys(self.done)]
+            for kind, _, text in self.sources:
+                if kind != "o":
+                    for line in parse(text).lines:
+                        if len(line) <= SHORT_LINE:
+                            thing = _longest(line, seen, acted)
+                            if thing:
+                                lines[thing] = lines.get(thing, 0) + 1
+            self._owed = {thing: count - sum(thing in spans for spans in acted) for thing, count in lines.items()}
+        return self._owed
+
     def told(self, word: str, span: str) -> bool:
         """Whether a short line of the task or the notes has both `word` and `span`: then the word itself was asked for."""
         known = self._heads.get((word, span))
@@ -148,6 +166,17 @@ class Scene:
                         break
             self._heads[word, span] = known
         return known
+
+
+def _longest(line: tuple[str, ...], seen: Sequence[Mapping[str, Any]], acted: Sequence[Mapping[str, Any]]) -> str:
+    for size in range(min(MAX_SPAN, len(line)), 0, -1):
+        for start in range(len(line) - size + 1):
+            if line[start] in FUNCTION_WORDS or line[start + size - 1] in FUNCTION_WORDS:
+                continue
+            span = " ".join(line[start : start + size])
+            if any(span in spans for spans in seen) or any(span in spans for spans in acted):
+                return span
+    return ""
 
 
 def as_text(action: Action) -> str:

@@ -41,6 +41,12 @@ def links(action: Action, made: ActionTemplate, scene: Scene) -> tuple[str, ...]
         for pattern in scene.around(span):
             found[pattern.replace("_", f"_{number}", 1)] = None
     found["notes" if scene.notes else "no notes"] = None
+    owed = scene.owed()
+    open_ = sum(max(0, count) for count in owed.values())
+    found[f"owed {open_}" if open_ < 3 else "owed more"] = None
+    for number, span in enumerate(made.slots, 1):
+        if span in owed:
+            found[f"owes _{number} {max(0, min(2, owed[span]))}"] = None
     text = as_text(action)
     if scene.done:
         last = scene.done[-1]
