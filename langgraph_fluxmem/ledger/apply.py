@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, exists, func, select, update
@@ -11,9 +12,22 @@ from langgraph_fluxmem.errors import DimensionMismatchError, EmbeddingMismatchEr
 from langgraph_fluxmem.ledger.plans import Prepared, encode_ids
 from langgraph_fluxmem.ledger.reads import current_condition, is_live
 from langgraph_fluxmem.ledger.sql import Statement, any_of, insert_into
-from langgraph_fluxmem.ledger.tables import SEQ_BITS, commits, edges, edits, evidence, meta, namespaces, nodes, operations, rests_on, text_refs, vectors
+from langgraph_fluxmem.ledger.tables import (
+    SEQ_BITS,
+    commits,
+    edges,
+    edits,
+    evidence,
+    meta,
+    namespaces,
+    nodes,
+    operations,
+    rests_on,
+    text_refs,
+    vectors,
+)
 from langgraph_fluxmem.ledger.writer import Transaction
-from langgraph_fluxmem.schema import Applied, Namespace, Provenance
+from langgraph_fluxmem.schema import Applied, Provenance
 from langgraph_fluxmem.testing import faults
 
 _FIND_OPERATION = Statement(select(operations.c.position).where(operations.c.id == bindparam("id")))
@@ -24,7 +38,9 @@ _FIND_COMMIT = Statement(
 )
 _FIND_ID = Statement(select(nodes.c.id, nodes.c.op).where(any_of(nodes.c.id, "ids")))
 _FIND_CREATOR = Statement(
-    select(nodes.c.node, func.min(nodes.c.op)).where(nodes.c.ns == bindparam("ns"), any_of(nodes.c.node, "ids"), is_live(nodes.c.op)).group_by(nodes.c.node)
+    select(nodes.c.node, func.min(nodes.c.op))
+    .where(nodes.c.ns == bindparam("ns"), any_of(nodes.c.node, "ids"), is_live(nodes.c.op))
+    .group_by(nodes.c.node)
 )
 _PREDECESSORS = Statement(
     select(nodes.c.node, nodes.c.op, nodes.c.created_at, nodes.c.tombstone).where(
@@ -53,7 +69,9 @@ _ERASABLE = Statement(
     )
 )
 _ERASE = Statement(
-    update(nodes).where(nodes.c.seq == bindparam("b_seq")).values(erased_by=bindparam("by"), body=None, texts=None, source=None, speaker=None)
+    update(nodes)
+    .where(nodes.c.seq == bindparam("b_seq"))
+    .values(erased_by=bindparam("by"), body=None, texts=None, source=None, speaker=None)
 )
 _DELETE_TEXT_REF = Statement(
     delete(text_refs).where(text_refs.c.ns == bindparam("ns"), text_refs.c.hash == bindparam("hash"), text_refs.c.seq == bindparam("seq"))
@@ -67,19 +85,29 @@ _DELETE_VECTORS = Statement(
 )
 
 
+Erasable = tuple[int, str, str | None]
+"""seq, version id, texts (JSON)"""
+_NOBODY = Provenance()
+
+
 def write_operation(
     tx: Transaction, operation: str, kind: str, ns: int, provenance: Provenance | None = None, *, edit_count: int, commit: str | None = None
 ) -> int:
     """Take the next position for an operation and write its row; returns the position."""
     position = tx.next_position()
-    row: dict[str, Any] = {"position": position, "id": operation, "kind": kind, "ns": ns, "at": tx.now(), "commit_id": commit, "edits": edit_count}
+    row: dict[str, Any] = {
+        "position": position,
+        "id": operation,
+        "kind": kind,
+        "ns": ns,
+        "at": tx.now(),
+        "commit_id": commit,
+        "edits": edit_count,
+    }
     row.update(dict(provenance or _NOBODY))
     tx.session.run(_INSERT_OPERATION, row)
     faults.point("ledger.after_operation")
     return position
-
-
-_NOBODY = Provenance()
 
 
 def write_edits(tx: Transaction, position: int, entries: list[tuple[int, str, str]]) -> None:
@@ -100,8 +128,9 @@ def find_operation(tx: Transaction, operation: str) -> int | None:
     return None if found is None else int(found[0])
 
 
-def apply(tx: Transaction, prepared: Prepared, fingerprint: str | None) -> Applied:
-    """Write a plan. `fingerprint`: the embedding that the writing process declared.
+def apply(tx: Transaction, prepared: Prepared, fingerprint: str | None, *, erase_too: Sequence[Erasable] = ()) -> Applied:
+    """Write a plan. `fingerprint`: the embedding that the writing process declared. `erase_too`: versions to erase beyond those that
+    the plan's own writes erase.
 
     Raises:
         LedgerError: a version id was written before by another operation.
@@ -122,8 +151,11 @@ def apply(tx: Transaction, prepared: Prepared, fingerprint: str | None) -> Appli
 
     before = _predecessors(tx, prepared, ns) if known else {}
     erased = _erasable(tx, prepared, ns) if known and prepared.erase else []
+    erased.extend(erase_too)
     entries = prepared.edits + [("erase", id_) for _, id_, _ in erased]
-    position = write_operation(tx, plan.operation, plan.kind, ns, plan.provenance, edit_count=len(entries), commit=commit.id if commit else None)
+    position = write_operation(
+        tx, plan.operation, plan.kind, ns, plan.provenance, edit_count=len(entries), commit=commit.id if commit else None
+    )
     bases = {op for op, _, _ in before.values()} | _bases(tx, prepared, ns)
 
     now, start = tx.now(), position << SEQ_BITS
@@ -142,11 +174,20 @@ def apply(tx: Transaction, prepared: Prepared, fingerprint: str | None) -> Appli
             raise LedgerError(f"a version id was written before, one of {ids}; mint a new id for each version of a node") from None
         session.many(_INSERT_TEXT_REF, [{"ns": ns, "hash": hash_, "seq": start + ordinal} for ordinal, hash_ in prepared.text_refs])
     if prepared.vectors:
-        session.many(_INSERT_VECTOR, [{"ns": ns, "hash": hash_, "fingerprint": fingerprint, "vector": blob} for hash_, blob in prepared.vectors])
+        session.many(
+            _INSERT_VECTOR, [{"ns": ns, "hash": hash_, "fingerprint": fingerprint, "vector": blob} for hash_, blob in prepared.vectors]
+        )
     session.many(_INSERT_EDGE, [{**row, "ns": ns, "op": position, "ordinal": ordinal} for ordinal, row in enumerate(prepared.edges)])
     session.many(_INSERT_EVIDENCE, [{**row, "ns": ns, "op": position} for row in prepared.evidence])
     if commit is not None:
-        row = {"op": position, "ns": ns, "id": commit.id, "episode": commit.episode, "digest": commit.digest, "seen": encode_ids(commit.seen)}
+        row = {
+            "op": position,
+            "ns": ns,
+            "id": commit.id,
+            "episode": commit.episode,
+            "digest": commit.digest,
+            "seen": encode_ids(commit.seen),
+        }
         session.run(_INSERT_COMMIT, row)
     session.many(_INSERT_RESTS_ON, [{"base": base, "op": position} for base in sorted(bases)])
     if erased:
@@ -182,9 +223,13 @@ def compare_embedding(stored: tuple[str, int], fingerprint: str, dims: int | Non
     """Raise unless an embedding is the one that the memory's vectors came from."""
     mend = "open it with that embedding, or start a new memory in another directory and remember its facts again"
     if stored[0] != fingerprint:
-        raise EmbeddingMismatchError(f"this memory holds vectors of embedding {stored[0]!r} ({stored[1]} dimensions); found {fingerprint!r}; {mend}")
+        raise EmbeddingMismatchError(
+            f"this memory holds vectors of embedding {stored[0]!r} ({stored[1]} dimensions); found {fingerprint!r}; {mend}"
+        )
     if dims is not None and stored[1] != dims:
-        raise DimensionMismatchError(f"this memory holds vectors of {stored[1]} dimensions from {stored[0]!r}; found {dims} dimensions; {mend}")
+        raise DimensionMismatchError(
+            f"this memory holds vectors of {stored[1]} dimensions from {stored[0]!r}; found {dims} dimensions; {mend}"
+        )
 
 
 def _predecessors(tx: Transaction, prepared: Prepared, ns: int) -> dict[str, tuple[int, float, bool]]:
@@ -208,19 +253,15 @@ def _bases(tx: Transaction, prepared: Prepared, ns: int) -> set[int]:
     return set(found.values())
 
 
-def _erasable(tx: Transaction, prepared: Prepared, ns: int) -> list[tuple[int, str, str | None]]:
+def _erasable(tx: Transaction, prepared: Prepared, ns: int) -> list[Erasable]:
     params = {"ns": ns, "ids": tx.session.list(prepared.erase), "op": tx.peek_position()}
     return [(int(seq), str(id_), texts) for seq, id_, texts in tx.session.all(_ERASABLE, params)]
 
 
-def _erase(tx: Transaction, ns: int, position: int, erased: list[tuple[int, str, str | None]]) -> None:
+def _erase(tx: Transaction, ns: int, position: int, erased: list[Erasable]) -> None:
     """Blank versions, and drop the vectors that only they referred to."""
     session = tx.session
     session.many(_ERASE, [{"b_seq": seq, "by": position} for seq, _, _ in erased])
     refs = [(hash_, seq) for seq, _, texts in erased if texts for _, hash_, _ in json.loads(texts)]
     session.many(_DELETE_TEXT_REF, [{"ns": ns, "hash": hash_, "seq": seq} for hash_, seq in refs])
     session.run(_DELETE_VECTORS, {"ns": ns, "hashes": session.list({hash_ for hash_, _ in refs})})
-
-
-def namespace_of(path: str) -> Namespace:
-    return tuple(json.loads(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -112,9 +112,7 @@ class Database:
         except session.error:
             self._discard(session)
             return False
-        if not self.sqlite and session.connection.closed:
-            return False
-        return True
+        return self.sqlite or not session.connection.closed
 
     def _discard(self, session: Session) -> None:
         try:
@@ -126,9 +124,23 @@ class Database:
         """Close a session at the end."""
         self._discard(session)
 
+    def backup(self, directory: str | os.PathLike[str]) -> None:
+        """Copy the file, compacted and consistent, into a new or empty directory."""
+        if not self.sqlite:
+            raise LedgerError(f"{self.name} is no SQLite file; copy it with pg_dump")
+        target = _memory_directory(Path(directory)) / FILE
+        if target.exists():
+            raise LedgerError(f"{target} exists; a backup goes into a new or empty directory")
+        session = self.connect(writing=True)
+        try:
+            with self.translating("back up"):
+                session.cursor.execute("VACUUM INTO ?", (str(target),))
+        finally:
+            self._discard(session)
+
     # --------------------------------------------------------------------------------------------------------------- errors
     @contextmanager
-    def translating(self, action: str) -> Iterator[None]:
+    def translating(self, action: str) -> Generator[None]:
         """Turn the driver's errors into ours."""
         try:
             yield
@@ -185,12 +197,10 @@ def _postgres(address: str) -> Engine:
 def _memory_directory(directory: Path) -> Path:
     """Make or accept the directory of a memory."""
     try:
-        if directory.exists() and not directory.is_dir():
-            raise NotAMemoryError(f"{directory} is a file; expected a directory (a new one is made) or a postgresql:// address")
         directory.mkdir(parents=True, exist_ok=True)
         names = sorted(entry.name for entry in directory.iterdir())
-    except NotAMemoryError:
-        raise
+    except FileExistsError:
+        raise NotAMemoryError(f"{directory} is a file; expected a directory (a new one is made) or a postgresql:// address") from None
     except OSError as error:
         raise LedgerError(f"cannot make or read the directory {directory}: {error.strerror}; check its path and permissions") from error
     if names and FILE not in names:

@@ -6,10 +6,10 @@ import os
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Self, TypeVar
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,15 @@ from sqlalchemy import bindparam, select
 
 from langgraph_fluxmem.errors import ClosedError
 from langgraph_fluxmem.ledger import apply as applying
-from langgraph_fluxmem.ledger import migrations, reads
+from langgraph_fluxmem.ledger import expiry, integrity, leases, migrations, reads, undo
 from langgraph_fluxmem.ledger.database import Database, Durability
 from langgraph_fluxmem.ledger.plans import namespace_path, prepare
 from langgraph_fluxmem.ledger.rows import Change, CommitRow, EdgeRow, EvidenceRow, NodeRow, OperationRow
 from langgraph_fluxmem.ledger.sql import Session, Statement
 from langgraph_fluxmem.ledger.tables import meta
 from langgraph_fluxmem.ledger.writer import Transaction, Writer
-from langgraph_fluxmem.schema import Applied, Namespace, Plan
+from langgraph_fluxmem.schema import Applied, Namespace, Plan, Provenance
 
-T = TypeVar("T")
 _META = Statement(select(meta.c.value).where(meta.c.key == bindparam("key")))
 
 
@@ -57,9 +56,10 @@ class Ledger:
         busy_timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
     ) -> Self:
-        """Open or make the ledger at `address`: a directory, or a ``postgresql://`` URL.
+        """Open or make a ledger.
 
         Args:
+            address: a directory (made when missing; the file in it is ``ledger.sqlite``), or a ``postgresql://`` URL.
             durability: ``"process"``: acknowledged writes survive a kill of the process. ``"power"``: they are synced to disk first.
             busy_timeout: seconds a write waits for another process.
             clock: seconds since the epoch; for tests.
@@ -73,32 +73,60 @@ class Ledger:
         return cls(database, migrations.setup(database, clock()), clock)
 
     # --------------------------------------------------------------------------------------------------------------- writes
-    def submit(self, plan: Plan) -> Future[Applied]:
-        """Queue a plan; the future is done when it is durable. Validation errors are raised here, the others by the future.
+    def submit(self, plan: Plan, *, fence: tuple[str, int] | None = None) -> Future[Applied]:
+        """Queue a plan; the future is done when it is durable. Validation errors are raised here, the others by the future. With
+        `fence`, a lease's (name, token), the plan is refused with `LeaseLostError` unless that token holds the lease at that moment.
 
         Raises:
             InvalidNamespaceError, InvalidContentError, InvalidVectorError, DimensionMismatchError: the plan is refused as a whole.
         """
         prepared = prepare(plan)
         fingerprint = self._fingerprint
-        return self._write(lambda tx: applying.apply(tx, prepared, fingerprint))
 
-    def apply(self, plan: Plan) -> Applied:
+        def run(tx: Transaction) -> Applied:
+            if fence is not None:
+                leases.check(tx.session, *fence, tx.now())
+            return applying.apply(tx, prepared, fingerprint)
+
+        return self._writer.submit(run)
+
+    def apply(self, plan: Plan, *, fence: tuple[str, int] | None = None) -> Applied:
         """`submit`, and wait until it is durable. A plan whose operation id, or whose commit's (episode, digest), the ledger holds is a
         duplicate: nothing is written and the earlier position is returned.
 
         Raises:
             LedgerError: a version id was written before, or the database failed; nothing of the plan was written.
             EmbeddingMismatchError, DimensionMismatchError: vectors of another embedding than the memory holds.
+            LeaseLostError: the lease of `fence` is lost.
         """
-        return self.submit(plan).result()
+        return self.submit(plan, fence=fence).result()
 
-    def _write(self, run: Callable[[Transaction], T]) -> Future[T]:
-        return self._writer.submit(run)
+    def undo(self, operation: str, *, cascade: bool = False, provenance: Provenance | None = None) -> Applied:
+        """Let an operation count no more (or again, when it is an undo itself): one new operation ``undo``, whose id and position are
+        returned. An operation that is undone already is left so; the answer then names the undo that did it, as a duplicate.
+
+        Raises:
+            UnknownIdError: no such operation.
+            DependentsError: other operations rest on it, and `cascade` is False.
+            LedgerError: it erased content that would have to come back.
+        """
+        who = provenance or Provenance()
+        return self._writer.submit(lambda tx: undo.undo(tx, operation, cascade=cascade, memory_id=self.memory_id, provenance=who)).result()
+
+    def sweep_expired(self, now: float | None = None) -> int:
+        """Erase versions whose time to live ended by `now` (default: the clock's), as operations ``expire``; returns how many nodes
+        are gone by it."""
+        moment = self._clock() if now is None else now
+        return self._writer.submit(lambda tx: expiry.sweep(tx, moment, self.memory_id)).result()
+
+    def refresh_expiry(self, namespace: Namespace, ids: Sequence[str], now: float | None = None) -> int:
+        """Let the versions of these that have a time to live live that long from `now` on; not logged. Returns how many have one."""
+        path, moment, wanted = namespace_path(namespace), self._clock() if now is None else now, tuple(ids)
+        return self._writer.submit(lambda tx: expiry.refresh(tx, path, wanted, moment)).result()
 
     # ---------------------------------------------------------------------------------------------------------------- reads
     @contextmanager
-    def _reading(self) -> Iterator[Session]:
+    def _reading(self) -> Generator[Session]:
         if self._closed:
             raise ClosedError(f"the ledger at {self._database.name} is closed; open the memory again")
         try:
@@ -217,9 +245,71 @@ class Ledger:
             ns = None if namespace is None else self._namespace_id(session, namespace)
             return [] if namespace is not None and ns is None else reads.operation_rows(session, ns, limit)
 
-    def operation(self, id: str) -> OperationRow | None:  # noqa: A002  # the field's name
+    def operation(self, id: str) -> OperationRow | None:
         with self._reading() as session:
             return reads.operation_row(session, id)
+
+    def dependents(self, operation: str) -> tuple[str, ...]:
+        """Ids, in log order, of the operations that ``undo(operation, cascade=True)`` would undo with it.
+
+        Raises:
+            UnknownIdError: no such operation.
+        """
+        with self._reading() as session:
+            return undo.dependents(session, undo.position_of(session, operation))
+
+    # ------------------------------------------------------------------------------------------------------------- namespaces
+    def namespaces(self, kinds: Sequence[str] | None = None) -> list[Namespace]:
+        """Namespaces that hold a current node (of these kinds) whose time has not expired, sorted."""
+        with self._reading() as session:
+            return expiry.holding(session, self._clock(), kinds)
+
+    def list_namespaces(
+        self,
+        *,
+        prefix: Sequence[str] = (),
+        suffix: Sequence[str] = (),
+        max_depth: int | None = None,
+        kinds: Sequence[str] | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Namespace]:
+        """`namespaces` that begin with `prefix` and end with `suffix`, by segment (``"*"``: any one), cut to `max_depth` segments, each
+        once, sorted."""
+        found = [n for n in self.namespaces(kinds) if expiry.matches(n, prefix, at_end=False) and expiry.matches(n, suffix, at_end=True)]
+        cut = sorted({namespace[:max_depth] for namespace in found})
+        return cut[offset : None if limit is None else offset + limit]
+
+    # ------------------------------------------------------------------------------------------------------- cursors, leases
+    def cursor(self, name: str) -> int:
+        """Log position up to which the projection `name` has followed; 0 when it never did."""
+        with self._reading() as session:
+            return leases.cursor(session, name)
+
+    def set_cursor(self, name: str, position: int) -> None:
+        self._writer.submit(lambda tx: leases.set_cursor(tx, name, position)).result()
+
+    def acquire_lease(self, name: str, owner: str, ttl: float) -> int | None:
+        """Take lease `name` for `ttl` seconds. Returns a fencing token greater than all before it, or None while another owner holds
+        the lease; the same owner takes it again at any time, and its older tokens are lost."""
+        return self._writer.submit(lambda tx: leases.acquire(tx, name, owner, ttl)).result()
+
+    def renew_lease(self, name: str, owner: str, token: int, ttl: float) -> None:
+        """Hold the lease for `ttl` seconds from now.
+
+        Raises:
+            LeaseLostError: it expired, or a newer token holds it.
+        """
+        self._writer.submit(lambda tx: leases.renew(tx, name, owner, token, ttl)).result()
+
+    def release_lease(self, name: str, owner: str, token: int) -> None:
+        """Give the lease back; does nothing when it was lost."""
+        self._writer.submit(lambda tx: leases.release(tx, name, owner, token)).result()
+
+    def check_lease(self, name: str, token: int) -> None:
+        """Raise `LeaseLostError` unless `token` holds the lease now. To write only while it does, pass ``fence=`` to `apply`."""
+        with self._reading() as session:
+            leases.check(session, name, token, self._clock())
 
     # ------------------------------------------------------------------------------------------------------------ embedding
     def embedding(self) -> tuple[str, int] | None:
@@ -241,6 +331,19 @@ class Ledger:
         self._fingerprint = fingerprint
 
     # ------------------------------------------------------------------------------------------------------------------ end
+    def check(self) -> list[str]:
+        """Integrity of the ledger: one line for each difference, ``[]`` when it is clean."""
+        with self._reading() as session:
+            return integrity.check(session)
+
+    def backup(self, directory: str | os.PathLike[str]) -> None:
+        """Write a consistent copy into a new or empty directory while the memory is in use (SQLite only; for Postgres use pg_dump).
+
+        Raises:
+            LedgerError: the directory holds something, cannot be written, or the ledger is on Postgres.
+        """
+        self._database.backup(directory)
+
     def close(self) -> None:
         """Finish queued writes and close all connections. Safe to call twice."""
         self._closed = True

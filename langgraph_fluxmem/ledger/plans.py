@@ -85,7 +85,9 @@ def _check_json(value: Any, what: str) -> None:
         for item in value:
             _check_json(item, what)
     else:
-        raise InvalidContentError(f"{what} holds a {type(value).__name__}, which JSON cannot carry; convert it to text, numbers, lists or dicts")
+        raise InvalidContentError(
+            f"{what} holds a {type(value).__name__}, which JSON cannot carry; convert it to text, numbers, lists or dicts"
+        )
 
 
 def _identifier(value: object, what: str) -> str:
@@ -122,7 +124,7 @@ def _number(value: Any, what: str, *, above: float | None = None, least: float |
 
 def edge_id(kind: str, src: str, dst: str) -> str:
     """Id of the edge (kind, src, dst): 32 hexadecimal digits, the same in every memory."""
-    return hashlib.blake2b("\0".join((kind, src, dst)).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(f"{kind}\0{src}\0{dst}".encode(), digest_size=16).hexdigest()
 
 
 def vector_blob(vector: Any, dims: int, what: str) -> bytes:
@@ -136,7 +138,9 @@ def vector_blob(vector: Any, dims: int, what: str) -> bytes:
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "fiu":
         raise InvalidVectorError(f"{what} has shape {array.shape} and type {array.dtype}; expected one row of numbers")
     if dims and array.size != dims:
-        raise DimensionMismatchError(f"{what} has {array.size} dimensions, others of this write have {dims}; an embedding returns one length")
+        raise DimensionMismatchError(
+            f"{what} has {array.size} dimensions, others of this write have {dims}; an embedding returns one length"
+        )
     array = np.ascontiguousarray(array, dtype="<f4")
     square = float(array @ array)
     if not math.isfinite(square):
@@ -238,7 +242,12 @@ def _evidence(prepared: Prepared, write: EvidenceWrite, once: set[tuple[str, str
 def _commit(prepared: Prepared, write: CommitWrite) -> None:
     if prepared.commit is not None:
         raise InvalidContentError("a plan holds two commits; an operation commits one episode")
-    for value, what in ((write.id, "id"), (write.episode, "episode"), (write.digest, "digest"), *((seen, "seen id") for seen in write.seen)):
+    for value, what in (
+        (write.id, "id"),
+        (write.episode, "episode"),
+        (write.digest, "digest"),
+        *((seen, "seen id") for seen in write.seen),
+    ):
         _identifier(value, f"a commit's {what}")
     prepared.commit = write
     prepared.edits.append(("commit", write.id))

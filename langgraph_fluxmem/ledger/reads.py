@@ -81,12 +81,31 @@ def _node_columns(*, bodies: bool) -> list[Any]:
     ]
 
 
-def _select_nodes(*, bodies: bool = True) -> Select[Any]:
+def _select_nodes(*, bodies: bool = True) -> Any:
     return select(*_node_columns(bodies=bodies)).join(operations, operations.c.position == nodes.c.op).where(nodes.c.ns == bindparam("ns"))
 
 
 def _node_row(row: tuple[Any, ...]) -> NodeRow:
-    id_, node, kind, body, texts, key, source, position, speaker, created, updated, expires, ttl, op, commit, operation, tombstone, erased = row
+    (
+        id_,
+        node,
+        kind,
+        body,
+        texts,
+        key,
+        source,
+        position,
+        speaker,
+        created,
+        updated,
+        expires,
+        ttl,
+        op,
+        commit,
+        operation,
+        tombstone,
+        erased,
+    ) = row
     return NodeRow(
         id_,
         node,
@@ -282,7 +301,16 @@ def _operation_rows(session: Session, found: list[tuple[Any, ...]]) -> list[Oper
         targets.setdefault(op, []).append(id_)
     return [
         OperationRow(
-            id_, kind, tuple(json.loads(path)), position, at, _provenance(provenance), count, commit, tuple(targets.get(position, ())), bool(undone)
+            id_,
+            kind,
+            tuple(json.loads(path)),
+            position,
+            at,
+            _provenance(provenance),
+            count,
+            commit,
+            tuple(targets.get(position, ())),
+            bool(undone),
         )
         for id_, kind, path, position, at, count, commit, undone, *provenance in found
     ]

@@ -70,7 +70,12 @@ operations = _table(
     _big("edits"),
     UniqueConstraint("id"),
 )
-Index("fluxmem_operations_run", operations.c.run_id, sqlite_where=operations.c.run_id.is_not(None), postgresql_where=operations.c.run_id.is_not(None))
+Index(
+    "fluxmem_operations_run",
+    operations.c.run_id,
+    sqlite_where=operations.c.run_id.is_not(None),
+    postgresql_where=operations.c.run_id.is_not(None),
+)
 Index("fluxmem_operations_ns", operations.c.ns, operations.c.position)
 
 edits = _table(
@@ -109,9 +114,23 @@ nodes = _table(
 """Versions. `texts`: JSON ``[[path, hash, terms], ...]``. `key` is null where it is the node's id."""
 Index("fluxmem_nodes_node", nodes.c.ns, nodes.c.node, nodes.c.seq)
 Index("fluxmem_nodes_seq", nodes.c.ns, nodes.c.seq)
-Index("fluxmem_nodes_key", nodes.c.ns, nodes.c.key, nodes.c.seq, sqlite_where=nodes.c.key.is_not(None), postgresql_where=nodes.c.key.is_not(None))
-Index("fluxmem_nodes_expiry", nodes.c.expires_at, sqlite_where=nodes.c.expires_at.is_not(None), postgresql_where=nodes.c.expires_at.is_not(None))
-Index("fluxmem_nodes_erased", nodes.c.erased_by, sqlite_where=nodes.c.erased_by.is_not(None), postgresql_where=nodes.c.erased_by.is_not(None))
+Index(
+    "fluxmem_nodes_key",
+    nodes.c.ns,
+    nodes.c.key,
+    nodes.c.seq,
+    sqlite_where=nodes.c.key.is_not(None),
+    postgresql_where=nodes.c.key.is_not(None),
+)
+Index(
+    "fluxmem_nodes_expiry",
+    nodes.c.expires_at,
+    sqlite_where=nodes.c.expires_at.is_not(None),
+    postgresql_where=nodes.c.expires_at.is_not(None),
+)
+Index(
+    "fluxmem_nodes_erased", nodes.c.erased_by, sqlite_where=nodes.c.erased_by.is_not(None), postgresql_where=nodes.c.erased_by.is_not(None)
+)
 
 text_refs = _table("text_refs", _big("ns", primary_key=True), _text("hash", primary_key=True), _big("seq", primary_key=True), rowid=False)
 """Which versions hold a text: what keeps its vector."""

@@ -26,11 +26,11 @@ _TARGETS = Statement(select(undoes.c.target).where(undoes.c.op == bindparam("op"
 _RESTING = Statement(select(rests_on.c.op).where(rests_on.c.base == bindparam("op")))
 _BASES = Statement(select(rests_on.c.base).where(rests_on.c.op == bindparam("op")))
 _NAMES = Statement(
-    select(operations.c.position, operations.c.id, operations.c.kind, operations.c.ns).where(any_of(operations.c.position, "ops")).order_by(operations.c.position)
+    select(operations.c.position, operations.c.id, operations.c.kind, operations.c.ns)
+    .where(any_of(operations.c.position, "ops"))
+    .order_by(operations.c.position)
 )
-_ERASED = Statement(
-    select(nodes.c.erased_by, nodes.c.op, nodes.c.id).where(any_of(nodes.c.erased_by, "ops")).order_by(nodes.c.seq)
-)
+_ERASED = Statement(select(nodes.c.erased_by, nodes.c.op, nodes.c.id).where(any_of(nodes.c.erased_by, "ops")).order_by(nodes.c.seq))
 _COUNT_UNDOERS = Statement(select(func.count()).select_from(undoes).where(undoes.c.target == bindparam("op")))
 _INSERT_UNDOES = insert_into(undoes)
 _INSERT_DEAD = insert_into(dead)
@@ -85,9 +85,11 @@ def effect(session: Session, asked: set[int]) -> Effect:
                 result.needed.add(other)
     for op in result.revives:
         for base in _column(session, _BASES, op):
-            since = _dead_since(session, base)
-            if base not in result.revives and (since is not None or base in result.dies):
-                result.needed.add(since if since is not None else op)
+            if base in result.dies:
+                result.needed.add(op)
+            elif base not in result.revives and _dead_since(session, base) is not None:
+                undoers = _column(session, _UNDOERS, base)
+                result.needed.update(u for u in undoers if (live[u] if u in live else _dead_since(session, u) is None))
     result.needed -= asked
     return result
 
@@ -145,7 +147,11 @@ def undo(tx: Transaction, operation: str, *, cascade: bool, memory_id: str, prov
     id_ = str(uuid.uuid5(uuid.UUID(memory_id), f"undo {operation} {times[0] if times else 0}"))
     if find_operation(tx, id_) is not None:
         raise LedgerError(f"the undo {id_!r} is in the log but undoes nothing; run check() and restore a backup")
-    entries = [(row[3], "undo" if position in result.dies else "redo", row[1]) for position, row in names.items() if position in result.dies | result.revives]
+    entries = [
+        (row[3], "undo" if position in result.dies else "redo", row[1])
+        for position, row in names.items()
+        if position in result.dies | result.revives
+    ]
     ns = names[op][3]
     position = write_operation(tx, id_, "undo", ns, provenance, edit_count=len(entries))
     session.many(_INSERT_UNDOES, [{"op": position, "target": target} for target in sorted(result.asked)])
@@ -161,6 +167,6 @@ def _refuse_erased(session: Session, result: Effect) -> None:
         counts = op not in result.dies and (op in result.revives or _dead_since(session, op) is None)
         if counts:
             name = session.all(_NAMES, {"ops": session.list([by])})[0][1]
-            raise LedgerError(f"operation {name!r} erased version {version!r} for good and cannot be undone; write the content again instead")
-
-
+            raise LedgerError(
+                f"operation {name!r} erased version {version!r} for good and cannot be undone; write the content again instead"
+            )

@@ -62,15 +62,21 @@ class Transaction:
         self._last = self.peek_position()
         return self._last
 
+    def find_namespace(self, path: str) -> tuple[int, bool]:
+        """Id of a namespace and True, or (0, False)."""
+        known = self._shared.get(path) or self._new.get(path)
+        if known is None:
+            found = self.session.one(_NAMESPACE_ID, {"path": path})
+            if found is None:
+                return 0, False
+            known = self._new[path] = int(found[0])
+        return known, True
+
     def namespace_id(self, path: str) -> tuple[int, bool]:
         """Id of a namespace, made when it is new; and whether it was there before this transaction's job."""
-        known = self._shared.get(path) or self._new.get(path)
-        if known is not None:
+        known, found = self.find_namespace(path)
+        if found:
             return known, True
-        found = self.session.one(_NAMESPACE_ID, {"path": path})
-        if found is not None:
-            self._new[path] = int(found[0])
-            return int(found[0]), True
         last = self.session.one(_LAST_NAMESPACE)
         id_ = (int(last[0]) if last and last[0] is not None else 0) + 1
         self.session.run(_INSERT_NAMESPACE, {"id": id_, "path": path, "head": 0})
@@ -181,10 +187,8 @@ class Writer:
         faults.point("ledger.before_begin")
         self._database.begin(session)
         tx = Transaction(session, self._namespaces, self._clock)
-        outcomes: list[tuple[Any, Exception | None]] = []
         try:
-            for job in jobs:
-                outcomes.append(self._savepoint(tx, job) if len(jobs) > 1 else self._alone(tx, job))
+            outcomes = [self._savepoint(tx, job) for job in jobs] if len(jobs) > 1 else [self._alone(tx, jobs[0])]
             if faults.switch("ledger.ack_before_commit"):
                 self._acknowledge(jobs, outcomes)
             faults.point("ledger.before_commit")

@@ -5,7 +5,7 @@ Code calls `point("ledger.before_commit")` where a fault is of interest; unless 
 
     FLUXMEM_FAULT="ledger.before_commit:kill@3,ledger.ack_before_commit:on"
 
-A specification is ``name:action``, with ``@n`` for "at the nth hit, once". Actions: ``raise`` (FaultInjected), ``kill`` (SIGKILL to this
+A specification is ``name:action``, with ``@n`` for "at the nth hit, once". Actions: ``raise`` (FaultError), ``kill`` (SIGKILL to this
 process), ``delay=SECONDS``, ``full`` (the driver's "database or disk is full"), ``on`` (a switch).
 
 Points of the ledger, in the order a write meets them: ``ledger.before_begin``, ``ledger.after_operation`` (the operation's row is
@@ -21,13 +21,13 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 Action = Callable[[], None]
 
 
-class FaultInjected(RuntimeError):
+class FaultError(RuntimeError):
     """Raised by a fault point that is armed with ``raise``."""
 
 
@@ -46,7 +46,7 @@ def _action(name: str, text: str) -> Action:
     verb, _, argument = text.partition("=")
 
     def fail() -> None:
-        raise FaultInjected(f"fault point {name!r}")
+        raise FaultError(f"fault point {name!r}")
 
     def full() -> None:
         raise sqlite3.OperationalError("database or disk is full")
@@ -82,7 +82,7 @@ def disarm(name: str | None = None) -> None:
 
 
 @contextlib.contextmanager
-def armed(name: str, action: str | Action = "raise", *, at: int | None = None) -> Iterator[None]:
+def armed(name: str, action: str | Action = "raise", *, at: int | None = None) -> Generator[None]:
     """`arm` for the length of a block."""
     arm(name, action, at=at)
     try:
