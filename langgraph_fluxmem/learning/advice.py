@@ -57,20 +57,28 @@ def _one(memory: StepMemory, scene: Scene, lens: Lens, action: Action, repair: R
     seen = frozenset(links(action, made, scene))
     value, risk, support = c.v0, c.l0, 0.0
     why: list[str] = []
+    first = True
     for level in dict.fromkeys((made.patterns[0], made.key)):
         table = memory.tables.get(level)
         if table is None:
             continue
         trees = table.trees(lens, shape)
         node, path = trees[0].leaf(seen)
-        value = (node.good + c.k * (value if node.total < 1e9 else 0)) / (node.total + c.k) if level != made.patterns[0] else node.value
         bad, badpath = trees[1].leaf(seen)
-        risk = (bad.good + c.k * risk) / (bad.total + c.k) if level != made.patterns[0] else bad.value
+        if first:
+            value, risk, first = node.value, bad.value, False
+        else:
+            value = (node.good + c.k * value) / (node.total + c.k)
+            risk = (bad.good + c.k * risk) / (bad.total + c.k)
         support = node.total
         conds = [p if held else f"not {p}" for p, held in dict.fromkeys((*path, *badpath))]
         why.insert(0, f"{' & '.join(conds) or 'any'} -> {level}: led on {node.good:g} of {node.total:g}, lost {bad.good:g} of {bad.total:g}")
     if not why:
         return Advice(action=action, score=0.0, value=value, risk=risk, support=0.0)
+    e = repair.optimism
+    if e > 0:
+        risk = risk * (support + c.k) / (support + c.k + e)
+        value = (value * (support + c.k) + e * (1.0 - risk)) / (support + c.k + e)
     value = min(max(value, 1e-6), 1 - 1e-6); risk = min(max(risk, 1e-6), 1 - 1e-6)
     score = max(-c.clip, min(c.clip, c.b * (_logit(value) - _logit(c.v0))))
     score += repair.caution * (c.loss * math.log(1.0 - risk) - c.veto * max(0.0, risk - c.tolerated))

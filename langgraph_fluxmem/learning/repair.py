@@ -12,6 +12,11 @@ class Repair:
     stuck: int = 0
 
     @property
+    def optimism(self) -> float:
+        """Pseudo-count of progress for every action: what has little evidence is preferred while the episode is stuck (expand)."""
+        return min(1.0, 0.15 * max(0, self.stuck - 3))
+
+    @property
     def caution(self) -> float:
         """Factor on everything that speaks of losses; it falls while the episode is stuck, so that false losses do not lock in."""
-        return 1.0 / (1.0 + 0.05 * max(0, self.stuck - 5))
+        return 1.0 - 0.5 * self.optimism
