@@ -3,7 +3,8 @@
 from langgraph_fluxmem.learning.advice import Scorer, advise
 from langgraph_fluxmem.learning.credit import derived, evidence, noted, record, situation_at, steps_of
 from langgraph_fluxmem.learning.memory import StepMemory
-from langgraph_fluxmem.learning.repair import Repair
+from langgraph_fluxmem.learning.recall import recall_steps
+from langgraph_fluxmem.learning.repair import Repair, repair_after
 from langgraph_fluxmem.learning.template import ActionTemplate
 
 __all__ = [
@@ -15,7 +16,9 @@ __all__ = [
     "derived",
     "evidence",
     "noted",
+    "recall_steps",
     "record",
+    "repair_after",
     "situation_at",
     "steps_of",
 ]

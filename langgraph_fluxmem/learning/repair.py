@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+from langgraph_fluxmem.schema import Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +14,15 @@ class Repair:
     """State of the edits of one episode."""
 
     stuck: int = 0
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> Self:
+        """From JSON; what this version does not know is left out."""
+        return cls(**{field.name: value[field.name] for field in fields(cls) if field.name in value})
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON, for graph state."""
+        return asdict(self)
 
     @property
     def optimism(self) -> float:
@@ -20,3 +33,9 @@ class Repair:
     def caution(self) -> float:
         """Factor on everything that speaks of losses; it falls while the episode is stuck, so that false losses do not lock in."""
         return 1.0 - 0.5 * self.optimism
+
+
+def repair_after(repair: Repair, action: Action, *, progress: float, loss: float, changed: bool) -> Repair:
+    """The edits in force after a step: progress ends being stuck, every step without it adds to it."""
+    del action, loss, changed
+    return replace(repair, stuck=0 if progress > 0 else repair.stuck + 1)
