@@ -6,7 +6,6 @@ Facts come from `formation`; here they meet the episodes and steps of the same n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from langgraph_fluxmem import context, formation, refinement
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.learned import Learned
 from langgraph_fluxmem.requests import Embed, Hidden, LearnedOf, Stage, Views
-from langgraph_fluxmem.schema import Activation, RecalledEpisode, Situation, Vector, Why
+from langgraph_fluxmem.schema import Activation, RecalledEpisode, RecalledFact, Situation, Vector, Why
 
 STEPS = 5
 """How many matching past steps an activation holds."""
@@ -33,7 +32,7 @@ def form(activation: Activation, *, config: Config, signals: Mapping[str, float]
     activation = activation.model_copy(update={"hidden": hidden, "position": max(learned.position, *(view.position for view in views))})
     if refinement.bypassed(activation):
         return activation.model_copy(update={"facts": (), "steps": (), "episodes": (), "context": ""})
-    facts: tuple = ()
+    facts: tuple[RecalledFact, ...] = ()
     situation = activation.situation
     query = query_text(situation)
     task_vector: Vector | None = None
@@ -53,13 +52,14 @@ def form(activation: Activation, *, config: Config, signals: Mapping[str, float]
                 exclude=frozenset(activation.shown) | refinement.pruned(activation),
                 around=activation.used,
             )
-    return activation.model_copy(
+    formed = activation.model_copy(
         update={
             "facts": facts,
             "steps": tuple(learned.recall_steps(situation, task_vector, STEPS)),
             "episodes": _episodes(learned, task_vector),
         }
     )
+    return formed.model_copy(update={"context": context.serialise(formed, config.context_tokens)})
 
 
 def query_text(situation: Situation) -> str:

@@ -38,7 +38,7 @@ def merge_commits(left: Any, right: Any) -> CommitsChannel:
             raise StateError(f"state key 'memory_commits' holds a {type(value).__name__}; it belongs to the memory nodes, leave it out of updates")
     old: CommitsChannel = left or {}
     new: CommitsChannel = right or {}
-    ids = list(dict.fromkeys([*old.get("ids", []), *new.get("ids", [])]))
+    ids: list[str] = list(dict.fromkeys([*old.get("ids", []), *new.get("ids", [])]))
     merged: CommitsChannel = {**old, **new}
     merged["ids"] = ids
     return merged
@@ -52,8 +52,9 @@ def lineage_of(channel: CommitsChannel | None, *, thread_id: str | None, checkpo
     """
     value: CommitsChannel = channel or {}
     thread = thread_id or ""
-    if value.get("lineage") and value.get("thread", "") == thread:
-        return {"lineage": value["lineage"], "thread": thread, "ids": list(value.get("ids", []))}
+    lineage = value.get("lineage")
+    if lineage and value.get("thread", "") == thread:
+        return {"lineage": lineage, "thread": thread, "ids": list(value.get("ids", []))}
     name = f"{thread}\x00{checkpoint_id}" if thread_id and checkpoint_id else uuid.uuid4().hex
     return {"lineage": uuid.uuid5(_LINEAGE, name).hex, "thread": thread, "ids": list(value.get("ids", []))}
 

@@ -20,7 +20,7 @@ class Config(BaseModel):
     """``"process"``: an acknowledged write survives a kill. ``"power"``: it is synced to disk first (fsync per group commit)."""
     exact_max: int = Field(default=50_000, ge=0)
     """Up to this many vectors per namespace are scored exactly in memory; beyond it Chroma answers."""
-    chroma: Literal["auto", "off"] | str = "auto"
+    chroma: str = "auto"
     """``"auto"``: a PersistentClient inside the directory; ``"off"``: no Chroma; else the address of a server (``http://host:port``)."""
     open_namespaces: int = Field(default=256, ge=1)
     """How many namespaces' projections stay in memory; the least recently used are dropped (and rebuilt when asked for)."""

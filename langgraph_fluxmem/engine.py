@@ -9,18 +9,17 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from langgraph_fluxmem.branches import BranchView
 from langgraph_fluxmem import refinement
+from langgraph_fluxmem.branches import BranchView
 from langgraph_fluxmem.config import Config
-from langgraph_fluxmem.embeddings import Embedder
+from langgraph_fluxmem.embeddings import Embedder, Matrix
 from langgraph_fluxmem.errors import ClosedError
 from langgraph_fluxmem.index.projections import Projections
 from langgraph_fluxmem.learned import Learned
 from langgraph_fluxmem.learning import Repair
 from langgraph_fluxmem.ledger import Ledger
-from langgraph_fluxmem.requests import Apply, Embed, EmbedFor, Fetch, Hidden, LearnedOf, Load, Request, Stage, Views
+from langgraph_fluxmem.requests import Apply, ApplyAll, Call, Embed, EmbedFor, Fetch, Hidden, LearnedOf, Load, Request, Stage, Views
 from langgraph_fluxmem.schema import Action, Activation, Advice, Namespace, Vector, VectorWrite, Why
-
 
 _KEPT_TASKS = 1024
 """Vectors of tasks that were recalled for, kept so that `advise` embeds nothing."""
@@ -80,7 +79,7 @@ class Engine:
             return self.embedder.embed(request.texts, query=request.query)
         if isinstance(request, EmbedFor):
             known, missing = self._known_vectors(request)
-            return self._with_new(known, missing, self.embedder.embed([text for _, text in missing]) if missing else ())
+            return self._with_new(known, missing, self.embedder.embed([text for _, text in missing]))
         return self._blocking(request)
 
     async def _aanswer(self, request: Request) -> Any:
@@ -88,11 +87,16 @@ class Engine:
             return await self.embedder.aembed(request.texts, query=request.query)
         if isinstance(request, EmbedFor):
             known, missing = await asyncio.to_thread(self._known_vectors, request)
-            return self._with_new(known, missing, await self.embedder.aembed([text for _, text in missing]) if missing else ())
+            return self._with_new(known, missing, await self.embedder.aembed([text for _, text in missing]))
         if isinstance(request, Apply):
             applied = await asyncio.wrap_future(self.ledger.submit(request.plan))
             self.projections.follow()
             return applied
+        if isinstance(request, ApplyAll):
+            queued = await asyncio.to_thread(self.ledger.submit_many, request.plans)
+            every = await asyncio.wrap_future(queued)
+            self.projections.follow()
+            return every
         return await asyncio.to_thread(self._blocking, request)
 
     def _blocking(self, request: Request) -> Any:
@@ -100,6 +104,12 @@ class Engine:
             applied = self.ledger.apply(request.plan)
             self.projections.follow()
             return applied
+        if isinstance(request, ApplyAll):
+            every = self.ledger.submit_many(request.plans).result()
+            self.projections.follow()
+            return every
+        if isinstance(request, Call):
+            return request.read(self)
         if isinstance(request, Views):
             return [self.projections.view(namespace, request.hidden) for namespace in request.namespaces]
         if isinstance(request, Hidden):
@@ -119,7 +129,7 @@ class Engine:
 
     @staticmethod
     def _with_new(
-        known: dict[str, Vector], missing: Sequence[tuple[str, str]], vectors: Sequence[Vector]
+        known: dict[str, Vector], missing: Sequence[tuple[str, str]], vectors: Matrix
     ) -> tuple[dict[str, VectorWrite], dict[str, Vector]]:
         new = {key: VectorWrite(key, vector) for (key, _), vector in zip(missing, vectors, strict=True)}
         return new, {**known, **{key: write.vector for key, write in new.items()}}

@@ -73,7 +73,8 @@ def commit(
     ]
     if learning:
         writes += (EvidenceWrite(f"{version}#{ordinal}", source, channel, weight) for ordinal, channel, weight in step_evidence(episode))
-        writes += fact_evidence(version, source, episode.outcome, _all("used", episode), _all("harmful", episode), _all("shown", episode))
+        taken = {what: _all(what, episode) for what in ("used", "harmful", "shown")}
+        writes += fact_evidence(version, source, episode.outcome, **taken)
     yield Apply(Plan(commit_id, "commit", namespace, tuple(writes), provenance))
     return commit_id
 
@@ -103,14 +104,14 @@ def judge(episode_or_run: str, feedback: Feedback, *, namespace: Namespace | Non
         shown = [] if feedback.used or feedback.harmful else _all("used", judged)
         writes: list[Write] = [
             *(EvidenceWrite(f"{version}#{ordinal}", operation, channel, weight) for ordinal, channel, weight in step_evidence(judged)),
-            *fact_evidence(version, operation, feedback.outcome, feedback.used, feedback.harmful, shown),
+            *fact_evidence(version, operation, feedback.outcome, used=feedback.used, harmful=feedback.harmful, shown=shown),
         ]
         applied = yield Apply(Plan(operation, "learn", row.namespace, tuple(writes), provenance))
     return applied
 
 
 def fact_evidence(
-    version: str, source: str, outcome: Outcome, used: Sequence[str], harmful: Sequence[str], shown: Sequence[str]
+    version: str, source: str, outcome: Outcome, *, used: Sequence[str], harmful: Sequence[str], shown: Sequence[str]
 ) -> Iterable[Write]:
     """Evidence on the links between facts and the task of episode `version`, and between facts that were used together.
 

@@ -18,7 +18,7 @@ from langgraph_fluxmem.namespaces import DEFAULT
 from langgraph_fluxmem.nodes import MemoryNodes, activation_of, fluxmem_nodes
 from langgraph_fluxmem.reading import Reader
 from langgraph_fluxmem.requests import Stage
-from langgraph_fluxmem.schema import Activation, Applied, Episode, Feedback, Provenance, Situation
+from langgraph_fluxmem.schema import Activation, Applied, Episode, Feedback, Situation
 from langgraph_fluxmem.stages import Stages
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class FluxMem:
 
     # --------------------------------------------------------------------------------------------------------------- open and close
     @classmethod
-    def open(cls, address: str | Path, *, embeddings: None | str | Embeddings = None, **options: Any) -> Self:
+    def open(cls, address: str | Path, *, embeddings: str | Embeddings | None = None, **options: Any) -> Self:
         """Open the memory at `address`, a directory; what is missing is created.
 
         `embeddings`: None (deterministic, lexical, offline), ``"local"`` (all-MiniLM-L6-v2, extra ``local``), a string such as
@@ -59,7 +59,7 @@ class FluxMem:
         return cls(engine, release)
 
     @classmethod
-    async def aopen(cls, address: str | Path, *, embeddings: None | str | Embeddings = None, **options: Any) -> Self:
+    async def aopen(cls, address: str | Path, *, embeddings: str | Embeddings | None = None, **options: Any) -> Self:
         """Async twin of `open`."""
         engine, release = await asyncio.to_thread(opening.acquire, address, embeddings, Config.of(options))
         return cls(engine, release)

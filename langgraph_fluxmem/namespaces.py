@@ -78,10 +78,7 @@ class NamespaceTemplate:
 
 
 def _value(name: str, context: object, configurable: Mapping[str, Any], user: object) -> Any:
-    if isinstance(context, Mapping):
-        found = context.get(name)
-    else:
-        found = getattr(context, name, None)
+    found = context.get(name) if isinstance(context, Mapping) else getattr(context, name, None)
     if found is None:
         found = configurable.get(name)
     if found is None and name in ("user_id", "langgraph_auth_user_id") and user is not None:

@@ -22,8 +22,9 @@ from langgraph_fluxmem.learning import Repair, repair_after
 from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate
 from langgraph_fluxmem.reading import Reader, StateReader, get
 from langgraph_fluxmem.requests import Stage
-from langgraph_fluxmem.schema import Activation, Episode, Feedback, Step
+from langgraph_fluxmem.schema import Activation, Episode, Feedback
 from langgraph_fluxmem.state import CHANNELS
+from langgraph_fluxmem.trace import Trace, appended, steps_of
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.memory import FluxMem
@@ -127,9 +128,9 @@ class _Bodies:
         memory = get(state, "memory", {})
         episode = get(state, "memory_episode_id")
         going_on = episode is not None and memory.get("episode") == episode
-        trace: list[dict[str, Any]] = list(memory.get("steps", [])) if going_on else []
+        trace: Trace = memory.get("trace", {}) if going_on else {}
         repair = memory.get("repair", {}) if going_on else {}
-        situation = self.reader.situation(state, [Step.model_validate(step) for step in trace])
+        situation = self.reader.situation(state, steps_of(trace))
         activation: Activation = yield from mem.stages.recall(
             situation, namespace=namespace, also=also, k=self.k, lineage=channel.get("lineage"), seen=channel.get("ids", []), repair=repair
         )
@@ -148,12 +149,12 @@ class _Bodies:
         memory = _memory(state)
         activation = activation_of(state)
         feedback = _feedback(state)
-        trace = list(memory.get("steps", []))
+        trace: Trace = memory.get("trace", {})
         if not self.reader.from_messages:
             taken = self.reader.step(state, activation.situation, feedback, [fact.id for fact in activation.facts])
             if taken is not None:
                 step, changed = taken
-                trace.append(step.model_dump(mode="json", exclude_defaults=True))
+                trace = appended(trace, step)
                 assert step.action is not None
                 repair = repair_after(
                     Repair.of(activation.repair), step.action, progress=step.progress, loss=step.loss, changed=changed
@@ -180,7 +181,7 @@ class _Bodies:
             task, steps, cursor = self.reader.message_steps(state, [fact.id for fact in activation.facts])
             cursor = cursor or get(state, "memory_cursor")
         else:
-            task, steps = activation.situation.task, tuple(Step.model_validate(step) for step in memory.get("steps", []))
+            task, steps = activation.situation.task, tuple(steps_of(memory.get("trace", {})))
         episode = Episode(
             task=task, steps=steps, outcome=outcome, score=sum(step.progress for step in steps), id=get(state, "memory_episode_id")
         )
@@ -190,7 +191,7 @@ class _Bodies:
         )
         ids = [*channel.get("ids", []), committed]
         return {
-            "memory": {**memory, "steps": [], "repair": {}, "episode": None, "committed": committed},
+            "memory": {**memory, "trace": {}, "repair": {}, "episode": None, "committed": committed},
             "memory_commits": {**channel, "ids": ids},
             "memory_episode_id": None,
             "memory_feedback": None,
@@ -199,12 +200,12 @@ class _Bodies:
         }
 
 
-def _packed(activation: Activation, trace: list[dict[str, Any]], *, episode: str | None) -> dict[str, Any]:
+def _packed(activation: Activation, trace: Trace, *, episode: str | None) -> dict[str, Any]:
     """The `memory` channel: the activation without the texts of its facts, the trace of the episode, the repairs in force."""
     slim = activation.model_dump(mode="json")
     slim["facts"] = [{**fact, "content": "", "metadata": {}} for fact in slim["facts"]]
     slim["context"] = ""
-    return {"activation": slim, "steps": trace, "repair": activation.repair, "episode": episode}
+    return {"activation": slim, "trace": trace, "repair": activation.repair, "episode": episode}
 
 
 def _channel(state: Any, run: Execution) -> CommitsChannel:

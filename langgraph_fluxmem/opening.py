@@ -29,7 +29,7 @@ _lock = threading.Lock()
 _open: dict[str, _Shared] = {}
 
 
-def acquire(address: str | Path, embeddings: None | str | Embeddings, config: Config) -> tuple[Engine, Callable[[], None]]:
+def acquire(address: str | Path, embeddings: str | Embeddings | None, config: Config) -> tuple[Engine, Callable[[], None]]:
     """The engine for an address, and a function that lets go of it.
 
     Raises:

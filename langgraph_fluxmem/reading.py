@@ -22,10 +22,7 @@ _MISSING = object()
 
 def get(state: Any, key: str, default: Any = None) -> Any:
     """A value of a state that is a mapping, a dataclass or a pydantic model."""
-    if isinstance(state, Mapping):
-        value = state.get(key, _MISSING)
-    else:
-        value = getattr(state, key, _MISSING)
+    value = state.get(key, _MISSING) if isinstance(state, Mapping) else getattr(state, key, _MISSING)
     return default if value is _MISSING or value is None else value
 
 
@@ -108,8 +105,8 @@ class StateReader:
             notes=notes,
             actions=tuple(self._read(state, self.actions) or ()),
             shown=tuple(shown),
-            used=tuple(id for id in feedback.used if id in facts),
-            harmful=tuple(id for id in feedback.harmful if id in facts),
+            used=tuple(named for named in feedback.used if named in facts),
+            harmful=tuple(named for named in feedback.harmful if named in facts),
         )
         return step, changed
 

@@ -38,7 +38,7 @@ def attribute(activation: Activation, feedback: Feedback) -> tuple[TentativeEdit
 def refined(activation: Activation, feedback: Feedback) -> Activation:
     """The activation with this round's edits, and with what was shown and used so far; its facts are still those of the round before."""
     shown = tuple(dict.fromkeys((*activation.shown, *(fact.id for fact in activation.facts))))
-    used = tuple(dict.fromkeys((*activation.used, *(id for id in feedback.used if id in set(shown)))))
+    used = tuple(dict.fromkeys((*activation.used, *(used for used in feedback.used if used in set(shown)))))
     return activation.model_copy(
         update={
             "round": activation.round + 1,
@@ -70,11 +70,11 @@ def check_ids(activation: Activation, ids: Sequence[str], memory: str) -> Stage:
             f"the activation belongs to the memory {activation.memory!r}, this is {memory!r}; give it to the memory it was recalled from"
         )
     known = {fact.id for fact in activation.facts} | {step.id for step in activation.steps} | {*activation.shown, *activation.used}
-    missing = {id: id.partition("#")[0] for id in ids if id not in known}
+    missing = {name: name.partition("#")[0] for name in ids if name not in known}
     if missing:
         for namespace in (activation.namespace, *activation.also):
             loaded = yield Load(namespace, tuple(missing.values()))
-            missing = {id: version for id, version in missing.items() if version not in loaded}
+            missing = {name: version for name, version in missing.items() if version not in loaded}
     if missing:
         raise UnknownIdError(
             f"feedback names {sorted(missing)!r}, which this memory does not hold; use ids of the activation's facts or steps (`fact.id`)"
@@ -90,22 +90,22 @@ def learn(activation: Activation, feedback: Feedback, *, provenance: Provenance)
     text = Text("task", content_hash(task), " ".join(terms(task)))
     new, _ = yield EmbedFor(activation.namespace, ((text.hash, task),))
     body = {"task": task, "outcome": feedback.outcome, "detail": feedback.detail, "origin": feedback.origin, "steps": []}
-    steps = {step.id for step in activation.steps}
 
     def facts(ids: Sequence[str]) -> list[str]:
-        return [id for id in ids if id not in steps and "#" not in id]
+        return [name for name in ids if "#" not in name]
 
     writes: list[Write] = [
         NodeWrite(version, node, "episode", body, (text,)),
         *new.values(),
-        *fact_evidence(version, activation.id, feedback.outcome, facts(feedback.used), facts(feedback.harmful), _shown(activation, feedback)),
-        *(EvidenceWrite(id, activation.id, "progress", 1.0) for id in feedback.used if "#" in id),
-        *(EvidenceWrite(id, activation.id, "failure", 1.0) for id in feedback.harmful if "#" in id),
+        *fact_evidence(
+            version,
+            activation.id,
+            feedback.outcome,
+            used=facts(feedback.used),
+            harmful=facts(feedback.harmful),
+            shown=[] if feedback.used or feedback.harmful else [fact.id for fact in activation.facts],
+        ),
+        *(EvidenceWrite(step, activation.id, "progress", 1.0) for step in feedback.used if "#" in step),
+        *(EvidenceWrite(step, activation.id, "failure", 1.0) for step in feedback.harmful if "#" in step),
     ]
     return (yield Apply(Plan(operation, "learn", activation.namespace, tuple(writes), provenance)))
-
-
-def _shown(activation: Activation, feedback: Feedback) -> list[str]:
-    if feedback.used or feedback.harmful:
-        return []
-    return [fact.id for fact in activation.facts]

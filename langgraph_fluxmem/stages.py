@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from langgraph_fluxmem import activation as forming
 from langgraph_fluxmem import episodes, formation, ingestion, refinement
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.errors import ConfigError, ForeignMemoryError, InvalidContentError
@@ -134,7 +135,7 @@ class Stages:
     def _formed(
         self, activation: Activation, *, signals: Mapping[str, float] | None = None, lineage: str | None = None, seen: tuple[str, ...] = ()
     ) -> Stage:
-        formed: Activation = yield from formation.form(activation, config=self.config, signals=signals, lineage=lineage, seen=seen)
+        formed: Activation = yield from forming.form(activation, config=self.config, signals=signals, lineage=lineage, seen=seen)
         return formed.bind(self.advisor)
 
 
