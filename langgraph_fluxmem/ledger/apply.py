@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, exists, func, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, null, select, update
 
 from langgraph_fluxmem.errors import DimensionMismatchError, EmbeddingMismatchError, LedgerError
 from langgraph_fluxmem.ledger.plans import Prepared, encode_ids
@@ -71,7 +71,7 @@ _ERASABLE = Statement(
 _ERASE = Statement(
     update(nodes)
     .where(nodes.c.seq == bindparam("b_seq"))
-    .values(erased_by=bindparam("by"), body=None, texts=None, source=None, speaker=None)
+    .values(erased_by=bindparam("by"), body=null(), texts=null(), source=null(), speaker=null())
 )
 _DELETE_TEXT_REF = Statement(
     delete(text_refs).where(text_refs.c.ns == bindparam("ns"), text_refs.c.hash == bindparam("hash"), text_refs.c.seq == bindparam("seq"))

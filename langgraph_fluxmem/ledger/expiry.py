@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import bindparam, exists, or_, select, update
@@ -31,11 +32,10 @@ _EXPIRED = Statement(
     )
     .join(namespaces, namespaces.c.id == nodes.c.ns)
     .where(nodes.c.expires_at <= bindparam("now"), *_PRESENT)
-    .order_by(nodes.c.ns, nodes.c.seq)
 )
 _REFRESH = Statement(
     update(nodes)
-    .where(nodes.c.ns == bindparam("b_ns"), any_of(nodes.c.id, "b_ids"), nodes.c.ttl.is_not(None), *_PRESENT)
+    .where(nodes.c.ns + 0 == bindparam("b_ns"), any_of(nodes.c.id, "b_ids"), nodes.c.ttl.is_not(None), *_PRESENT)
     .values(expires_at=bindparam("b_now") + nodes.c.ttl)
 )
 
@@ -52,6 +52,12 @@ def _holding(*, kinds: bool) -> Statement:
     return Statement(select(namespaces.c.path).where(held).order_by(namespaces.c.path))
 
 
+_HOLDS = Statement(
+    select(nodes.c.seq)
+    .where(nodes.c.ns == bindparam("ns"), any_of(nodes.c.kind, "kinds"), *_PRESENT, current_condition(nodes))
+    .order_by(nodes.c.seq.desc())
+    .limit(1)
+)
 _HOLDING = _holding(kinds=False)
 _HOLDING_KINDS = _holding(kinds=True)
 
@@ -62,7 +68,7 @@ def sweep(tx: Transaction, now: float, memory_id: str) -> int:
     Returns the number of nodes that are gone by it.
     """
     by_path: dict[str, list[tuple[Any, ...]]] = {}
-    for row in tx.session.all(_EXPIRED, {"now": now}):
+    for row in sorted(tx.session.all(_EXPIRED, {"now": now}), key=itemgetter(1)):
         by_path.setdefault(row[0], []).append(row[1:])
     gone = 0
     for path, rows in by_path.items():
@@ -92,6 +98,11 @@ def holding(session: Session, now: float, kinds: Sequence[str] | None = None) ->
     else:
         found = session.all(_HOLDING_KINDS, {"now": now, "kinds": session.list(kinds)})
     return sorted(tuple(json.loads(path)) for (path,) in found)
+
+
+def holds(session: Session, ns: int, kinds: Sequence[str]) -> bool:
+    """Whether a namespace has a current node of these kinds."""
+    return session.one(_HOLDS, {"ns": ns, "kinds": session.list(kinds)}) is not None
 
 
 def matches(namespace: Namespace, pattern: Sequence[str], *, at_end: bool) -> bool:

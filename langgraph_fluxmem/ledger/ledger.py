@@ -26,6 +26,8 @@ from langgraph_fluxmem.ledger.tables import meta
 from langgraph_fluxmem.ledger.writer import Transaction, Writer
 from langgraph_fluxmem.schema import Applied, Namespace, Plan, Provenance
 
+_EVER = float("-inf")
+"""The moment at which nothing has expired."""
 _META = Statement(select(meta.c.value).where(meta.c.key == bindparam("key")))
 
 
@@ -100,6 +102,12 @@ class Ledger:
             LeaseLostError: the lease of `fence` is lost.
         """
         return self.submit(plan, fence=fence).result()
+
+    def submit_many(self, plans: Sequence[Plan]) -> Future[list[Applied]]:
+        """Queue several plans, of other namespaces, that are applied together or not at all; otherwise as `submit`."""
+        prepared = [prepare(plan) for plan in plans]
+        fingerprint = self._fingerprint
+        return self._writer.submit(lambda tx: [applying.apply(tx, each, fingerprint) for each in prepared])
 
     def undo(self, operation: str, *, cascade: bool = False, provenance: Provenance | None = None) -> Applied:
         """Let an operation count no more (or again, when it is an undo itself): one new operation ``undo``, whose id and position are
@@ -195,11 +203,11 @@ class Ledger:
             ns = self._namespace_id(session, namespace)
             return {} if ns is None else reads.load(session, ns, ids)
 
-    def current(self, namespace: Namespace, keys: Sequence[str]) -> dict[str, NodeRow]:
-        """Current versions by store key; absent and expired ones are left out."""
+    def current(self, namespace: Namespace, keys: Sequence[str], *, expired: bool = False) -> dict[str, NodeRow]:
+        """Current versions by store key; absent ones are left out, and so are expired ones unless `expired`."""
         with self._reading() as session:
             ns = self._namespace_id(session, namespace)
-            return {} if ns is None else reads.current(session, ns, keys, self._clock())
+            return {} if ns is None else reads.current(session, ns, keys, _EVER if expired else self._clock())
 
     def edges(self, namespace: Namespace, *, after: int = 0) -> list[EdgeRow]:
         """Stored edges of live operations, in log order, one row for each operation that wrote it."""
@@ -259,10 +267,21 @@ class Ledger:
             return undo.dependents(session, undo.position_of(session, operation))
 
     # ------------------------------------------------------------------------------------------------------------- namespaces
-    def namespaces(self, kinds: Sequence[str] | None = None) -> list[Namespace]:
-        """Namespaces that hold a current node (of these kinds) whose time has not expired, sorted."""
+    def namespaces(self, kinds: Sequence[str] | None = None, *, expired: bool = False) -> list[Namespace]:
+        """Namespaces that hold a current node (of these kinds), sorted. What has expired does not count unless `expired`."""
         with self._reading() as session:
-            return expiry.holding(session, self._clock(), kinds)
+            return expiry.holding(session, _EVER if expired else self._clock(), kinds)
+
+    def holds(self, namespace: Namespace, kinds: Sequence[str]) -> bool:
+        """Whether a namespace holds a current node of these kinds, expired ones included."""
+        with self._reading() as session:
+            ns = self._namespace_id(session, namespace)
+            return ns is not None and expiry.holds(session, ns, kinds)
+
+    def heads(self, after: int) -> dict[Namespace, int]:
+        """The namespaces that changed after position `after`, with the last position that changed each."""
+        with self._reading() as session:
+            return reads.heads(session, after)
 
     def list_namespaces(
         self,

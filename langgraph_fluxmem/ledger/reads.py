@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, Select, and_, bindparam, exists, func, literal_column, null, or_, select, type_coerce
+from sqlalchemy import BigInteger, Select, and_, bindparam, exists, func, literal_column, null, or_, select, type_coerce, union_all
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import FromClause
 
@@ -142,18 +142,19 @@ def _current_nodes(*, kinds: bool, at: bool, bodies: bool) -> Statement:
     return Statement(query.order_by(nodes.c.seq))
 
 
-_LOAD = Statement(_select_nodes().where(any_of(nodes.c.id, "ids")))
-_CURRENT = Statement(
-    _select_nodes()
-    .where(
-        or_(any_of(nodes.c.key, "keys"), and_(nodes.c.key.is_(None), any_of(nodes.c.node, "keys"))),
+def _current_by(found: ColumnElement[bool]) -> Any:
+    return _select_nodes().where(
+        found,
         nodes.c.tombstone == literal_column("0"),
         nodes.c.erased_by.is_(None),
         or_(nodes.c.expires_at.is_(None), nodes.c.expires_at > bindparam("now")),
         current_condition(nodes),
     )
-    .order_by(nodes.c.seq)
-)
+
+
+_LOAD = Statement(select(nodes.c.ns, *_node_columns(bodies=True)).join(operations, operations.c.position == nodes.c.op).where(any_of(nodes.c.id, "ids")))
+# Two halves, because one OR would be answered by reading the whole namespace.
+_CURRENT = Statement(union_all(_current_by(any_of(nodes.c.key, "keys")), _current_by(and_(nodes.c.key.is_(None), any_of(nodes.c.node, "keys")))))
 
 
 def current_nodes(session: Session, ns: int, *, after: int, kinds: Sequence[str] | None, at: int | None, bodies: bool) -> list[NodeRow]:
@@ -166,12 +167,13 @@ def current_nodes(session: Session, ns: int, *, after: int, kinds: Sequence[str]
 
 
 def load(session: Session, ns: int, ids: Sequence[str]) -> dict[str, NodeRow]:
-    return {row[0]: _node_row(row) for row in session.all(_LOAD, {"ns": ns, "ids": session.list(ids)})}
+    # The namespace is compared here: a planner without statistics would rather read the whole of it than look ids up.
+    return {row[1]: _node_row(row[1:]) for row in session.all(_LOAD, {"ids": session.list(ids)}) if row[0] == ns}
 
 
 def current(session: Session, ns: int, keys: Sequence[str], now: float) -> dict[str, NodeRow]:
     found = (_node_row(row) for row in session.all(_CURRENT, {"ns": ns, "keys": session.list(keys), "now": now}))
-    return {row.key: row for row in found}
+    return {row.key: row for row in sorted(found, key=lambda row: row.op)}
 
 
 # ------------------------------------------------------------------------------------------------- edges, evidence, vectors
@@ -210,6 +212,7 @@ def vector_rows(session: Session, ns: int, hashes: Sequence[str], fingerprint: s
 # ------------------------------------------------------------------------------------------------------------------- the log
 _HEAD = Statement(select(func.max(operations.c.position)))
 _NAMESPACE_HEAD = Statement(select(namespaces.c.head).where(namespaces.c.path == bindparam("path")))
+_HEADS = Statement(select(namespaces.c.path, namespaces.c.head).where(namespaces.c.head > bindparam("after")))
 _NAMESPACE_ID = Statement(select(namespaces.c.id).where(namespaces.c.path == bindparam("path")))
 
 
@@ -236,6 +239,10 @@ def head(session: Session) -> int:
 def namespace_head(session: Session, path: str) -> int:
     found = session.one(_NAMESPACE_HEAD, {"path": path})
     return int(found[0]) if found else 0
+
+
+def heads(session: Session, after: int) -> dict[Namespace, int]:
+    return {tuple(json.loads(path)): int(at) for path, at in session.all(_HEADS, {"after": after})}
 
 
 def namespace_id(session: Session, path: str) -> int | None:
