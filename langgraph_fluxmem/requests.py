@@ -8,11 +8,14 @@ Only the engine's two drivers (one sync, one async) answer them, so every stage 
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langgraph_fluxmem.schema import Namespace, Plan
+
+if TYPE_CHECKING:
+    from langgraph_fluxmem.engine import Engine
 
 Stage = Generator["Request", Any, Any]
 
@@ -83,4 +86,19 @@ class Fetch:
     args: tuple[Any, ...] = ()
 
 
-Request = Embed | EmbedFor | Views | Hidden | Load | LearnedOf | Apply | Fetch
+@dataclass(frozen=True, slots=True)
+class ApplyAll:
+    """Answer: list of `schema.Applied`. Plans of several namespaces in one transaction: all of them, or none."""
+
+    plans: tuple[Plan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Answer: what `read` returns. It gets the engine, and may block: it runs where that is allowed. For readings that are one thing to
+    their stage and many to the ledger, such as the reads of a store's batch."""
+
+    read: Callable[[Engine], Any]
+
+
+Request = Embed | EmbedFor | Views | Hidden | Load | LearnedOf | Apply | ApplyAll | Call | Fetch
