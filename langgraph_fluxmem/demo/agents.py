@@ -52,6 +52,7 @@ class Seat:
     Attributes:
         seed, game: name the chance of each decision, so that variants of one seed differ by their memory alone.
         frozen: play without learning (no episode is committed).
+        flip: share of steps whose feedback is turned around: points gained are not reported, and where none were, some are.
         watch: called with the state before, the command, the advice on all commands (None without memory) and the frame after.
 
     """
@@ -60,6 +61,7 @@ class Seat:
     seed: int
     game: int
     frozen: bool = False
+    flip: float = 0.0
     watch: Callable[[State, str, list[Advice] | None, Frame], None] | None = None
     _given: list[str] | None = None
     _frame: Frame | None = None
@@ -142,6 +144,7 @@ def build_agent(memory: Memory, saver: BaseCheckpointSaver[Any]) -> Agent:
         if seat.watch is not None:
             seat.watch(state, command, advice, after)
         noted = senses.note(state.get("task", ""), command, before, after, notes)
+        said = feedback(before, after, flipped=seat.flip > 0 and dice.random() < seat.flip)
         update: State = {
             "action": command,
             "offered": list(before.commands),
@@ -153,15 +156,15 @@ def build_agent(memory: Memory, saver: BaseCheckpointSaver[Any]) -> Agent:
             "won": after.won,
             "lost": after.lost,
             "done": after.done,
-            "memory_feedback": feedback(before, after).model_dump(mode="json"),
+            "memory_feedback": said.model_dump(mode="json"),
         }
         if memory.traced:
             made = Step(
                 observation=state.get("observation", {}),
                 action=command,
                 result=after.observation,
-                progress=(after.score - before.score) / after.max_score,
-                loss=1.0 if after.lost else 0.0,
+                progress=said.progress or 0.0,
+                loss=said.loss,
                 notes=(noted,) if noted else (),
                 actions=before.commands,
             )
@@ -186,12 +189,16 @@ def situation(state: State) -> Situation:
     )
 
 
-def feedback(before: Frame, after: Frame) -> Feedback:
-    """What the game itself says of one step: points gained as progress, a lost game as loss, the end."""
+def feedback(before: Frame, after: Frame, *, flipped: bool = False) -> Feedback:
+    """What the game itself says of one step: points gained as progress, a lost game as loss, the end.
+
+    `flipped` turns it around: no points where there were some, a point where there were none, no loss where the game was lost.
+    """
+    gained = (after.score - before.score) / after.max_score
+    if flipped:
+        gained = 0.0 if gained > 0 else 1 / after.max_score
     outcome = "success" if after.won else "failure" if after.done else "unknown"
-    return Feedback(
-        outcome=outcome, progress=(after.score - before.score) / after.max_score, loss=1.0 if after.lost else 0.0, done=after.done
-    )
+    return Feedback(outcome=outcome, progress=gained, loss=1.0 if after.lost and not flipped else 0.0, done=after.done)
 
 
 def play(agent: Agent, seat: Seat, thread: str, episode: str, *, durability: Durability = "async") -> State:

@@ -16,23 +16,36 @@ from langgraph_fluxmem.schema import Advice, Episode, Step
 Builder = StateGraph[State, Seat, State, State]
 WEIGHTS = {"static": 16.0, "nearest": 16.0}
 """Best weights (logits at nearness 1) of the variants that do not evolve, by a sweep over development games."""
-VARIANTS = ("none", "static", "nearest", "fluxmem")
+FLUXMEM = ("fluxmem", "refine")
+"""Names of the variant that is FluxMem: the demonstration's, and the benchmark's for stages I and II."""
+VARIANTS = ("none", *WEIGHTS, *FLUXMEM)
 
 
 def open_memory(variant: str, folder: Path) -> Memory:
-    """The memory of a variant, on what `folder` holds of it.
+    """The memory of a variant, on what `folder` holds of it; ``static@8`` is `static` with another weight, ``refine`` is FluxMem.
 
     Raises:
         ValueError: no such variant.
-
     """
-    if variant == "none":
+    name, _, weight = variant.partition("@")
+    if name == "none":
         return NoMemory()
-    if variant in WEIGHTS:
-        return StaticMemory(folder, weight=WEIGHTS[variant], failures=variant == "nearest")
-    if variant == "fluxmem":
+    if name in WEIGHTS:
+        return StaticMemory(folder, weight=float(weight) if weight else WEIGHTS[name], failures=name == "nearest")
+    if name in FLUXMEM:
         return FluxMemory(folder / "memory", namespace=("kitchens",))
     raise ValueError(f"there is no variant {variant!r}; expected one of {', '.join(VARIANTS)}")
+
+
+def check_variants(variants: Sequence[str]) -> None:
+    """Refuse variants that do not exist before anything is played.
+
+    Raises:
+        ValueError: no such variant.
+    """
+    for variant in variants:
+        if variant.partition("@")[0] not in VARIANTS:
+            raise ValueError(f"there is no variant {variant!r}; expected some of {', '.join(VARIANTS)}")
 
 
 class NoMemory:

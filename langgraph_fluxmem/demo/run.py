@@ -6,7 +6,7 @@ import argparse
 import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
 from multiprocessing.queues import Queue
@@ -15,11 +15,12 @@ from queue import Empty
 from typing import Protocol
 
 from langgraph_fluxmem.demo.games import GameCache, GameMakers, GameSpec, default_cache
+from langgraph_fluxmem.demo.memories import check_variants
 from langgraph_fluxmem.demo.report import GameResult, Row, rows
 from langgraph_fluxmem.demo.session import Course, Event, Failed, Finished, Opened, Session
 
 COMPARE = (("fluxmem", "static"), ("fluxmem", "none"), ("fluxmem", "nearest"), ("static", "none"))
-"""Pairs whose difference is shown."""
+"""Pairs whose difference the demonstration shows."""
 DEFAULT_VARIANTS = ("fluxmem", "static", "none")
 Job = tuple[str, Course]
 
@@ -37,14 +38,17 @@ class Options:
     json: Path | None = None
     tests: bool = False
     workers: int | None = None
+    flip: float = 0.0
+    compare: tuple[tuple[str, str], ...] = COMPARE
 
     def courses(self) -> list[Course]:
         """One course per seed."""
         data = self.data or default_data()
         cache = self.cache or default_cache()
-        return [
-            Course(seed=seed, games=self.games, first_game=self.first_game, data=data, cache=cache, tests=self.tests) for seed in self.seeds
-        ]
+        what = Course(
+            seed=0, games=self.games, first_game=self.first_game, data=data, cache=cache, tests=self.tests, flip=self.flip
+        )
+        return [replace(what, seed=seed) for seed in self.seeds]
 
     def jobs(self) -> list[Job]:
         """Variants of each seed, the slowest first."""
@@ -104,14 +108,14 @@ def run(options: Options, audience: Audience) -> list[GameResult]:
             elif isinstance(event, GameResult):
                 results.append(event)
             audience.see(event)
-    order = {variant: place for place, variant in enumerate(("none", "static", "nearest", "fluxmem"))}
     parts = {"stream": 0, "new": 1, "other": 2}
-    return sorted(results, key=lambda r: (order.get(r.variant, 9), r.seed, parts[r.part], r.index))
+    order = {variant: -place for place, variant in enumerate(options.variants)}
+    return sorted(results, key=lambda r: (order[r.variant], r.seed, parts[r.part], r.index))
 
 
 def summary(options: Options, results: Sequence[GameResult]) -> list[Row]:
     """Rows per variant and per difference; see `report.rows`."""
-    return rows(results, games=options.games, compare=COMPARE)
+    return rows(results, games=options.games, compare=options.compare)
 
 
 def in_processes(jobs: Sequence[Job], *, workers: int, tick: Callable[[], None]) -> Iterator[Event]:

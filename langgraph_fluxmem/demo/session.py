@@ -12,6 +12,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 
 from langgraph_fluxmem.demo.agents import Agent, Memory, Seat, build_agent, play
 from langgraph_fluxmem.demo.explain import Explainer
+from langgraph_fluxmem.demo.baselines import whole_lines
 from langgraph_fluxmem.demo.games import GameCache, GameSpec
 from langgraph_fluxmem.demo.kitchen import Kitchen
 from langgraph_fluxmem.demo.memories import open_memory
@@ -28,7 +29,7 @@ class Course:
     Attributes:
         seed: of the explorer's chance.
         data: directory of all variants' memories; cache: directory of the games.
-        weights: of the variants that do not evolve, by name, where they differ from the swept ones.
+        flip: share of steps whose feedback is turned around, to see what wrong feedback does.
 
     """
 
@@ -38,6 +39,7 @@ class Course:
     data: Path
     cache: Path
     tests: bool = False
+    flip: float = 0.0
 
     def specs(self) -> list[tuple[Part, int, GameSpec]]:
         """(part, index in it, game), in the order of play."""
@@ -121,7 +123,7 @@ class Session:
             name = f"{number}-{spec.name}"
             explainer.begin(spec.name)
             with Kitchen(path) as kitchen:
-                seat = Seat(kitchen, self.course.seed + 1000 * number, spec.seed, frozen=part != "stream", watch=explainer.watch)
+                seat = Seat(kitchen, self.course.seed + 1000 * number, spec.seed, frozen=part != "stream", flip=self.course.flip, watch=explainer.watch)
                 state = play(agent, seat, thread=name, episode=f"seed-{self.course.seed}-{name}")
             given, won = state.get("given", []), bool(state.get("won"))
             yield GameResult(
@@ -139,28 +141,17 @@ class Session:
 
     def _standing(self) -> tuple[int, list[GameResult]]:
         """The number of this pass over a course, and the games of it that were played already (none unless it was cut short)."""
-        lines = [json.loads(line) for line in _whole_lines(self._log)]
+        lines = [json.loads(line) for line in whole_lines(self._log)]
         if not lines:
             return 0, []
         last = lines[-1]["course"]
         done = [GameResult(**line["result"]) for line in lines if line["course"] == last]
         if last == self._key(last[0]) and len(done) < len(self.course.specs()):
-            return last[0], done
-        return last[0] + 1, []
+            return int(last[0]), done
+        return int(last[0]) + 1, []
 
-    def _key(self, number: int) -> list[int]:
-        return [number, self.course.first_game, self.course.games, int(self.course.tests)]
-
-
-def _whole_lines(path: Path) -> list[str]:
-    """Lines of a log that may end in a torn one (a process killed as it wrote); a torn line is cut off the file."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, encoding="utf-8")
-    return whole.splitlines()
+    def _key(self, number: int) -> list[float]:
+        return [number, self.course.first_game, self.course.games, int(self.course.tests), self.course.flip]
 
 
 def _holdings(memory: Memory) -> dict[str, Any] | None:

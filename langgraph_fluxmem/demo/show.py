@@ -69,7 +69,7 @@ class Screen(Audience):
         except KeyboardInterrupt:
             self.console.print("stopped; the same command goes on with the game it stopped at.")
             return 130
-        except (RunFailedError, FluxMemError) as error:
+        except (RunFailedError, FluxMemError, ValueError) as error:
             self.console.print(Text(str(error), style="red"))
             return 1
         self._close(results, summary(self.options, results))

@@ -1,0 +1,31 @@
+import argparse
+
+import pytest
+from langgraph_fluxmem.demo.run import Options, options_of, add_arguments, positive, seeds
+
+
+def test_seeds():
+    assert seeds("1,2,5-7,2") == (1, 2, 5, 6, 7)
+    for wrong in ("", "a", "1,,2", "1-b"):
+        with pytest.raises(argparse.ArgumentTypeError, match="expected seeds"):
+            seeds(wrong)
+
+
+def test_games_are_counted_from_one():
+    assert positive("12") == 12
+    for wrong in ("0", "-3", "x"):
+        with pytest.raises(argparse.ArgumentTypeError):
+            positive(wrong)
+
+
+def test_command_line(tmp_path):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert options_of(parser.parse_args([])) == Options()
+    given = ["--seeds", "3,4", "--games", "20", "--first-game", "7", "--json", "a.json", "--data", str(tmp_path)]
+    options = options_of(parser.parse_args(given))
+    assert [course.seed for course in options.courses()] == [3, 4]
+    assert {course.data for course in options.courses()} == {tmp_path}
+    assert len(options.jobs()) == 6
+    specs = options.courses()[0].specs()
+    assert (specs[0][2].seed, specs[-1][2].seed, len(specs)) == (7, 26, 20)

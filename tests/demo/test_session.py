@@ -1,0 +1,82 @@
+import pytest
+from langgraph_fluxmem.demo import session
+from langgraph_fluxmem.demo.games import GameCache
+from langgraph_fluxmem.demo.report import GameResult
+from langgraph_fluxmem.demo.session import Course, Finished, Opened, Session
+
+from tests.demo.toy import Toy
+
+pytest.importorskip("langgraph.checkpoint.sqlite")
+
+
+class ToyKitchen(Toy):
+    def __init__(self, path):
+        super().__init__()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def toys(monkeypatch):
+    monkeypatch.setattr(session, "Kitchen", ToyKitchen)
+    monkeypatch.setattr(GameCache, "ensure", lambda self, spec: spec.name)
+
+
+def course(tmp_path, **changes):
+    return Course(**{"seed": 1, "games": 5, "first_game": 5000, "data": tmp_path, "cache": tmp_path, **changes})
+
+
+def go(variant, course, until=None):
+    events = []
+
+    def emit(event):
+        events.append(event)
+        if until is not None and sum(isinstance(event, GameResult) for event in events) == until:
+            raise KeyboardInterrupt
+
+    try:
+        Session(variant, course, emit).run()
+    except KeyboardInterrupt:
+        assert until is not None
+    return events
+
+
+def test_plays_the_course_and_then_the_tests(tmp_path, monkeypatch):
+    monkeypatch.setattr(session, "TESTS", 3)
+    events = go("static", course(tmp_path, tests=True))
+    assert events[0] == Opened("static", 1, 0)
+    results = [event for event in events if isinstance(event, GameResult)]
+    assert [(r.part, r.index, r.game) for r in results] == [
+        *(("stream", i, 5000 + i) for i in range(5)),
+        *(("new", i, 5005 + i) for i in range(3)),
+        *(("other", i, 5008 + i) for i in range(3)),
+    ]
+    assert isinstance(events[-1], Finished)
+    assert session.open_memory("static", tmp_path / "seed-1" / "static").episodes() == 5, "the tests taught nothing"
+
+
+def test_goes_on_with_the_game_it_was_cut_short_at(tmp_path):
+    whole = [event for event in go("static", course(tmp_path / "whole")) if isinstance(event, GameResult)]
+    first = [event for event in go("static", course(tmp_path / "cut"), until=2) if isinstance(event, GameResult)]
+    events = go("static", course(tmp_path / "cut"))
+    assert events[0] == Opened("static", 1, 2, tuple(first))
+    assert [*first, *(event for event in events if isinstance(event, GameResult))] == whole
+
+
+def test_a_torn_last_line_is_played_again(tmp_path):
+    go("none", course(tmp_path), until=3)
+    log = tmp_path / "seed-1" / "none" / "games.jsonl"
+    log.write_text(log.read_text()[:-20])
+    assert len(go("none", course(tmp_path))[0].resumed) == 2
+
+
+def test_a_second_start_continues_from_the_memory_on_disk(tmp_path):
+    go("static", course(tmp_path))
+    events = go("static", course(tmp_path))
+    assert events[0] == Opened("static", 1, 5)
+    assert sum(isinstance(event, GameResult) for event in events) == 5
+    assert go("static", course(tmp_path, first_game=7000))[0] == Opened("static", 1, 10)
