@@ -7,14 +7,19 @@ ids are exactly those of the branch that holds it; nothing has to be read from t
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from typing_extensions import TypedDict
 
 from langgraph_fluxmem.errors import StateError
 from langgraph_fluxmem.ledger.rows import CommitRow
+from langgraph_fluxmem.schema import Namespace
+
+if TYPE_CHECKING:
+    from langgraph_fluxmem.ledger import Ledger
 
 _LINEAGE = uuid.UUID("7f0f2c0e-6f0a-5d0e-9a53-1f3c0f1f7a11")
 
@@ -60,23 +65,18 @@ def lineage_of(channel: CommitsChannel | None, *, thread_id: str | None, checkpo
 
 
 class BranchView:
-    """The commits of one namespace, kept by lineage, so that what a branch must not see is not computed anew at each recall."""
+    """The commits of one namespace by lineage, following the log, so that what a branch must not see is not computed anew each time."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: Namespace) -> None:
+        self.namespace = namespace
         self.position = 0
         self._lineages: dict[str, list[CommitRow]] = {}
         self._abandoned: dict[str, frozenset[str]] = {}
+        self._lock = threading.Lock()
 
-    def replace(self, commits: Iterable[CommitRow], position: int) -> None:
-        """Take the namespace's live commits as of a log position."""
-        self._lineages = {}
-        for commit in commits:
-            if commit.live and commit.provenance.lineage is not None:
-                self._lineages.setdefault(commit.provenance.lineage, []).append(commit)
-        self._abandoned = {lineage: _abandoned(group) for lineage, group in self._lineages.items()}
-        self.position = position
-
-    def hidden(self, lineage: str | None, ids: Iterable[str] = (), on_fork: Literal["hide", "keep"] = "hide") -> frozenset[str]:
+    def hidden(
+        self, ledger: Ledger, lineage: str | None, ids: Iterable[str] = (), on_fork: Literal["hide", "keep"] = "hide"
+    ) -> frozenset[str]:
         """Ids of the commits that a reader must not see.
 
         Of the reader's own `lineage`: those not among its channel's `ids`. Of every other lineage: those its latest commit did not see,
@@ -85,7 +85,28 @@ class BranchView:
         """
         if on_fork == "keep":
             return frozenset()
-        own = frozenset(ids)
+        with self._lock:
+            self._catch_up(ledger)
+            return self._hidden(lineage, frozenset(ids))
+
+    def _catch_up(self, ledger: Ledger) -> None:
+        head = ledger.head(self.namespace)
+        if head == self.position:
+            return
+        if self.position and any(change.edit in ("undo", "redo") for change in ledger.changes(self.position, self.namespace)):
+            self.position = 0
+        if not self.position:
+            self._lineages, self._abandoned = {}, {}
+        moved: set[str] = set()
+        for commit in ledger.commits(self.namespace, after=self.position):
+            if commit.live and commit.provenance.lineage is not None and commit.op <= head:
+                self._lineages.setdefault(commit.provenance.lineage, []).append(commit)
+                moved.add(commit.provenance.lineage)
+        for lineage in moved:
+            self._abandoned[lineage] = _abandoned(self._lineages[lineage])
+        self.position = head
+
+    def _hidden(self, lineage: str | None, own: frozenset[str]) -> frozenset[str]:
         hidden: set[str] = set()
         for other, abandoned in self._abandoned.items():
             if other == lineage:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 from langgraph_fluxmem import refinement
 from langgraph_fluxmem.branches import BranchView
@@ -18,11 +20,13 @@ from langgraph_fluxmem.index.projections import Projections
 from langgraph_fluxmem.learned import Learned
 from langgraph_fluxmem.learning import Repair
 from langgraph_fluxmem.ledger import Ledger
-from langgraph_fluxmem.requests import Apply, ApplyAll, Call, Embed, EmbedFor, Fetch, Hidden, LearnedOf, Load, Request, Stage, Views
+from langgraph_fluxmem.requests import Apply, ApplyAll, Call, Embed, EmbedFor, Fetch, Hidden, LearnedOf, Load, Request, Stage, Undo, Views
 from langgraph_fluxmem.schema import Action, Activation, Advice, Namespace, Vector, VectorWrite, Why
 
-_KEPT_TASKS = 1024
-"""Vectors of tasks that were recalled for, kept so that `advise` embeds nothing."""
+K = TypeVar("K")
+V = TypeVar("V")
+_KEPT_QUERIES = 1024
+"""Vectors of queries and tasks of late, kept so that a task is embedded once and `advise` embeds nothing."""
 
 
 class Engine:
@@ -34,49 +38,45 @@ class Engine:
         self.config = config
         self.projections = Projections(ledger, config, directory=directory)
         self._learned: OrderedDict[tuple[Namespace, frozenset[str]], Learned] = OrderedDict()
-        self._branches: dict[Namespace, BranchView] = {}
-        self._tasks: OrderedDict[str, Vector] = OrderedDict()
+        self._branches: OrderedDict[Namespace, BranchView] = OrderedDict()
+        self._queries: OrderedDict[str, Vector] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
 
     # ------------------------------------------------------------------------------------------------------------------- drivers
     def run(self, stage: Stage) -> Any:
-        """Drive a stage to its result, answering each request here."""
-        return self._drive(stage, self._answer)
-
-    async def arun(self, stage: Stage) -> Any:
-        """The same for asyncio: embeddings are awaited, everything else that may block runs in a worker thread."""
+        """Drive a stage to its result, answering each request here; what a request raises is raised inside the stage."""
         self._check_open()
         answer: Any = None
-        failure: BaseException | None = None
+        failure: Exception | None = None
         while True:
+            over, asked = _advance(stage, answer, failure)
+            if over:
+                return asked
             try:
-                request = stage.throw(failure) if failure else stage.send(answer)
-            except StopIteration as stop:
-                return stop.value
-            try:
-                answer, failure = await self._aanswer(request), None
-            except Exception as error:  # noqa: BLE001 - handed to the stage, which raises it unless it knows better
+                answer, failure = self._answer(asked), None
+            except Exception as error:  # noqa: BLE001 - raised inside the stage
                 answer, failure = None, error
 
-    def _drive(self, stage: Stage, answerer: Callable[[Request], Any]) -> Any:
+    async def arun(self, stage: Stage) -> Any:
+        """The same for asyncio: embeddings and writes are awaited, everything else that may block runs in a worker thread."""
         self._check_open()
         answer: Any = None
-        failure: BaseException | None = None
+        failure: Exception | None = None
         while True:
+            over, asked = _advance(stage, answer, failure)
+            if over:
+                return asked
             try:
-                request = stage.throw(failure) if failure else stage.send(answer)
-            except StopIteration as stop:
-                return stop.value
-            try:
-                answer, failure = answerer(request), None
-            except Exception as error:  # noqa: BLE001 - handed to the stage, which raises it unless it knows better
+                answer, failure = await self._aanswer(asked), None
+            except Exception as error:  # noqa: BLE001 - raised inside the stage
                 answer, failure = None, error
 
     # ------------------------------------------------------------------------------------------------------------------- answers
     def _answer(self, request: Request) -> Any:
         if isinstance(request, Embed):
-            return self.embedder.embed(request.texts, query=request.query)
+            missing = self._unknown_queries(request)
+            return self._embedded(request, missing, self.embedder.embed(missing, query=request.query))
         if isinstance(request, EmbedFor):
             known, missing = self._known_vectors(request)
             return self._with_new(known, missing, self.embedder.embed([text for _, text in missing]))
@@ -84,7 +84,8 @@ class Engine:
 
     async def _aanswer(self, request: Request) -> Any:
         if isinstance(request, Embed):
-            return await self.embedder.aembed(request.texts, query=request.query)
+            missing = self._unknown_queries(request)
+            return self._embedded(request, missing, await self.embedder.aembed(missing, query=request.query))
         if isinstance(request, EmbedFor):
             known, missing = await asyncio.to_thread(self._known_vectors, request)
             return self._with_new(known, missing, await self.embedder.aembed([text for _, text in missing]))
@@ -118,9 +119,31 @@ class Engine:
             return self.ledger.load(request.namespace, request.ids)
         if isinstance(request, LearnedOf):
             return self.learned(request.namespace, request.hidden)
+        if isinstance(request, Undo):
+            applied = self.ledger.undo(request.operation, cascade=request.cascade)
+            self.projections.follow()
+            return applied
         if isinstance(request, Fetch):
             return getattr(self.ledger, request.method)(*request.args)
         raise TypeError(f"a stage yielded {type(request).__name__}, which is no request")
+
+    def _unknown_queries(self, request: Embed) -> list[str]:
+        """The texts to embed: all of them, but for queries of late, whose vectors are kept."""
+        if not request.query:
+            return list(request.texts)
+        with self._lock:
+            return [text for text in dict.fromkeys(request.texts) if text not in self._queries]
+
+    def _embedded(self, request: Embed, texts: list[str], vectors: Matrix) -> Matrix:
+        if not request.query:
+            return vectors
+        new = dict(zip(texts, vectors, strict=True))
+        with self._lock:
+            answer = [new[text] if text in new else self._queries[text] for text in request.texts]
+            self._queries.update(new)
+            while len(self._queries) > _KEPT_QUERIES:
+                self._queries.popitem(last=False)
+        return np.stack(answer)
 
     def _known_vectors(self, request: EmbedFor) -> tuple[dict[str, Vector], list[tuple[str, str]]]:
         unique = dict(request.texts)
@@ -137,23 +160,17 @@ class Engine:
     # ------------------------------------------------------------------------------------------------------------ branch, learned
     def hidden(self, namespace: Namespace, lineage: str | None, seen: Sequence[str]) -> frozenset[str]:
         """Commits that a branch must not see, from the commits as of the log's head."""
-        head = self.ledger.head(namespace)
         with self._lock:
-            view = self._branches.setdefault(namespace, BranchView())
-            if view.position < head:
-                view.replace(self.ledger.commits(namespace), head)
-            return view.hidden(lineage, seen, self.config.on_fork)
+            view = self._branches.get(namespace) or BranchView(namespace)
+            self._keep(self._branches, namespace, view)
+        return view.hidden(self.ledger, lineage, seen, self.config.on_fork)
 
     def learned(self, namespace: Namespace, hidden: Collection[str] = ()) -> Learned:
         """What evidence has taught in a namespace (without the `hidden` commits), caught up with the log."""
         key = (namespace, frozenset(hidden))
         with self._lock:
-            found = self._learned.pop(key, None)
-            if found is None:
-                found = Learned(namespace, key[1])
-            self._learned[key] = found
-            while len(self._learned) > self.config.open_namespaces:
-                self._learned.popitem(last=False)
+            found = self._learned.get(key) or Learned(namespace, key[1])
+            self._keep(self._learned, key, found)
         found.catch_up(self.ledger)
         return found
 
@@ -165,18 +182,14 @@ class Engine:
         if learned is None:
             self._check_open()
             learned = self.learned(activation.namespace, activation.hidden)
-        task = activation.situation.task
-        vector = self._tasks.get(task)
-        if vector is None:
-            vector = self._keep_task(task, self.embedder.embed([task], query=False)[0])
+        vector = self._answer(Embed((activation.situation.task,), query=True))[0]
         return learned.advise(activation.situation, vector, actions, Repair.of(activation.repair))
 
-    def _keep_task(self, task: str, vector: Vector) -> Vector:
-        with self._lock:
-            self._tasks[task] = vector
-            while len(self._tasks) > _KEPT_TASKS:
-                self._tasks.popitem(last=False)
-        return vector
+    def _keep(self, kept: OrderedDict[K, V], key: K, value: V) -> None:
+        kept[key] = value
+        kept.move_to_end(key)
+        while len(kept) > self.config.open_namespaces:
+            kept.popitem(last=False)
 
     def loaded(self, namespace: Namespace, hidden: Collection[str], position: int) -> Learned | None:
         """The learned state if it is in memory and at least at `position`: no IO, for use inside an event loop."""
@@ -214,3 +227,11 @@ class Engine:
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError("this memory is closed; open it again with `FluxMem.open(...)`")
+
+
+def _advance(stage: Stage, answer: Any, failure: Exception | None) -> tuple[bool, Any]:
+    """(False, next request), or (True, the stage's result)."""
+    try:
+        return False, (stage.throw(failure) if failure else stage.send(answer))
+    except StopIteration as stop:
+        return True, stop.value

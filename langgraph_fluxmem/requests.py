@@ -79,6 +79,14 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """Answer: `schema.Applied` of the operation that undid `operation`; with `cascade`, what rests on it too."""
+
+    operation: str
+    cascade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Fetch:
     """A read of the ledger by name: ``Fetch("resolve_episode", (namespace, id))`` calls that `Ledger` method. Answer: its result."""
 

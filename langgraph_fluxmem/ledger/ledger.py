@@ -230,17 +230,17 @@ class Ledger:
             return {} if ns is None or embedding is None else reads.vector_rows(session, ns, hashes, embedding[0])
 
     # ----------------------------------------------------------------------------------------------------- commits, operations
-    def commits(self, namespace: Namespace) -> list[CommitRow]:
-        """All commits of a namespace in log order, undone ones too (`live` is False)."""
+    def commits(self, namespace: Namespace, *, after: int = 0) -> list[CommitRow]:
+        """The commits of a namespace after position `after`, in log order, undone ones too (`live` is False)."""
         with self._reading() as session:
             ns = self._namespace_id(session, namespace)
-            return [] if ns is None else reads.commit_rows(session, ns)
+            return [] if ns is None else reads.commit_rows(session, ns, after)
 
-    def resolve_episode(self, namespace: Namespace, episode_id: str) -> list[CommitRow]:
-        """Commits of an episode (several when branches differ), in log order; empty when there is none."""
+    def resolve_episode(self, namespace: Namespace | None, episode_id: str) -> list[CommitRow]:
+        """Commits of an episode (several when branches differ), in log order; in any namespace when that is None; empty when none."""
         with self._reading() as session:
-            ns = self._namespace_id(session, namespace)
-            return [] if ns is None else reads.commits_of_episode(session, ns, episode_id)
+            ns = None if namespace is None else self._namespace_id(session, namespace)
+            return [] if namespace is not None and ns is None else reads.commits_of_episode(session, ns, episode_id)
 
     def resolve_run(self, run_id: str) -> list[CommitRow]:
         """Commits of a run, in any namespace, in log order."""
@@ -362,6 +362,10 @@ class Ledger:
             LedgerError: the directory holds something, cannot be written, or the ledger is on Postgres.
         """
         self._database.backup(directory)
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     def close(self) -> None:
         """Finish queued writes and close all connections. Safe to call twice."""

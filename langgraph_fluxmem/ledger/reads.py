@@ -353,7 +353,8 @@ def _select_commits() -> Select[Any]:
     )
 
 
-_COMMITS = Statement(_select_commits().where(commits.c.ns == bindparam("ns")))
+_COMMITS = Statement(_select_commits().where(commits.c.ns == bindparam("ns"), commits.c.op > bindparam("after")))
+_COMMITS_OF_EPISODE_ANYWHERE = Statement(_select_commits().where(commits.c.episode == bindparam("episode")))
 _COMMITS_OF_EPISODE = Statement(_select_commits().where(commits.c.ns == bindparam("ns"), commits.c.episode == bindparam("episode")))
 _COMMITS_OF_RUN = Statement(_select_commits().where(operations.c.run_id == bindparam("run")))
 
@@ -367,11 +368,13 @@ def _commit_rows(found: list[tuple[Any, ...]]) -> list[CommitRow]:
     ]
 
 
-def commit_rows(session: Session, ns: int) -> list[CommitRow]:
-    return _commit_rows(session.all(_COMMITS, {"ns": ns}))
+def commit_rows(session: Session, ns: int, after: int) -> list[CommitRow]:
+    return _commit_rows(session.all(_COMMITS, {"ns": ns, "after": after}))
 
 
-def commits_of_episode(session: Session, ns: int, episode: str) -> list[CommitRow]:
+def commits_of_episode(session: Session, ns: int | None, episode: str) -> list[CommitRow]:
+    if ns is None:
+        return _commit_rows(session.all(_COMMITS_OF_EPISODE_ANYWHERE, {"episode": episode}))
     return _commit_rows(session.all(_COMMITS_OF_EPISODE, {"ns": ns, "episode": episode}))
 
 

@@ -13,10 +13,24 @@ def commit(name, op, lineage=None, seen=(), checkpoint=None, live=True):
     )  # fmt: skip
 
 
-def view(*commits):
-    made = BranchView()
-    made.replace(commits, position=max((c.op for c in commits), default=0))
-    return made
+class view:  # noqa: N801
+    """A BranchView over a ledger that holds these commits."""
+
+    def __init__(self, *commits):
+        self.rows = list(commits)
+        self.view = BranchView(("m",))
+
+    def head(self, namespace):
+        return max((c.op for c in self.rows), default=0)
+
+    def changes(self, after, namespace):
+        return []
+
+    def commits(self, namespace, *, after=0):
+        return [c for c in self.rows if c.op > after]
+
+    def hidden(self, *args):
+        return self.view.hidden(self, *args)
 
 
 def test_own_lineage_hides_what_its_channel_lacks():
@@ -67,3 +81,10 @@ def test_a_lineage_is_minted_once_and_again_under_another_thread():
     assert copied["ids"] == ["a"]
     loose = [lineage_of(None, thread_id=None, checkpoint_id=None)["lineage"] for _ in range(2)]
     assert loose[0] != loose[1]
+
+
+def test_it_follows_the_log():
+    seen = view(commit("a", 1, "L"))
+    assert seen.hidden(None) == frozenset()
+    seen.rows += [commit("b", 2, "L", seen=["a"]), commit("c", 3, "L", seen=["a"])]
+    assert seen.hidden(None) == {"b"}
