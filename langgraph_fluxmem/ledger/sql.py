@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import Boolean, Table, bindparam, insert
+from sqlalchemy import Boolean, Integer, Table, bindparam, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -29,11 +29,15 @@ class any_of(ColumnElement[bool]):  # noqa: N801  # reads as an operator: any_of
         self.column = column
         self.values: BindParameter[Any] = bindparam(name)
 
+    def self_group(self, against: Any = None) -> Self:  # noqa: ARG002  # as an operand it needs neither brackets nor "= 1"
+        return self
+
 
 @compiles(any_of, "sqlite")
 def _any_of_sqlite(element: any_of, compiler: Any, **options: Any) -> str:
-    # Both parts are SQL that the compiler made; the values are bound.
-    return f"{compiler.process(element.column, **options)} IN (SELECT value FROM json_each({compiler.process(element.values, **options)}))"  # noqa: S608
+    # Both parts are SQL that the compiler made; the values are bound. Without the cast SQLite would not use an index on the column.
+    kind = "INTEGER" if isinstance(element.column.type, Integer) else "TEXT"
+    return f"{compiler.process(element.column, **options)} IN (SELECT CAST(value AS {kind}) FROM json_each({compiler.process(element.values, **options)}))"  # noqa: S608
 
 
 @compiles(any_of, "postgresql")
