@@ -101,6 +101,11 @@ class VectorTable:
         matrix = np.zeros((0, 0), np.float32) if self._matrix is None else self._matrix.read()
         return VectorSnapshot(matrix, self._start.read(), self._count.read(), self._plain)
 
+    def vectors_at(self, slot: int) -> NDArray[np.float32]:
+        """(c, d) the vectors of one slot."""
+        held = self.snapshot()
+        return held.matrix[held.start[slot] : held.start[slot] + held.count[slot]]
+
     def take(self, slots: NDArray[np.integer]) -> VectorTable:
         """A new table with these slots only, in this order."""
         held = self.snapshot()

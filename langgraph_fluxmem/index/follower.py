@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from langgraph_fluxmem.index.check import array_differences
 from langgraph_fluxmem.index.namespace import NamespaceArrays
 from langgraph_fluxmem.index.view import NamespaceView, Nearest
 from langgraph_fluxmem.schema import Namespace, NodeKind
@@ -59,8 +60,11 @@ def append(ledger: Ledger, namespace: Namespace, arrays: NamespaceArrays, rows: 
 class NamespaceFollower:
     """Keeps one namespace's arrays at the log's head; `view` may be called from any thread."""
 
-    def __init__(self, ledger: Ledger, namespace: Namespace, *, far: Nearest | None, exact_max: int) -> None:
-        self._ledger, self._namespace, self._far, self._exact_max = ledger, namespace, far, exact_max
+    def __init__(
+        self, ledger: Ledger, namespace: Namespace, *, far: Nearest | None, exact_max: int, news: Callable[[], None] = lambda: None
+    ) -> None:
+        """`news` is called when the log has moved; `far` answers above `exact_max` vectors."""
+        self._ledger, self._namespace, self._far, self._exact_max, self._news = ledger, namespace, far, exact_max, news
         self._lock = threading.Lock()
         self.arrays: NamespaceArrays | None = None
         """None until the first view."""
@@ -100,6 +104,23 @@ class NamespaceFollower:
             self._namespace, self.position, self.arrays, hidden=hidden, far=self._far, exact_max=self._exact_max, settled=self._settled
         )
 
+    def drop(self) -> None:
+        """Forget the arrays; the next view loads them from the ledger. Views given out stay as they are."""
+        with self._lock:
+            self.arrays = None
+            self._forget_views()
+
+    def differences(self) -> list[str]:
+        """Compare the arrays with the ledger as of the position they have followed to; nothing when they are not loaded."""
+        with self._lock:
+            if self.arrays is None:
+                return []
+            self._catch_up()
+            rows = self._ledger.nodes(self._namespace, kinds=SEARCHED, at=self.position, bodies=False)
+            indexed = [row for row in rows if row.texts]
+            vectors = self._ledger.vectors(self._namespace, list({text.hash for row in indexed for text in row.texts}))
+            return array_differences(self._namespace, self.arrays, indexed, vectors)
+
     # ------------------------------------------------------------------------------------------------------------------ catching up
     def _catch_up(self) -> None:
         if self.arrays is None:
@@ -117,6 +138,7 @@ class NamespaceFollower:
                 self.arrays = self.arrays.compacted()
         self.position = max([head, *(change.position for change in changes[-1:])])
         self._forget_views()
+        self._news()
 
     def _follow(self, arrays: NamespaceArrays, changes: Iterable[Change], head: int) -> None:
         """Apply log entries. Doing it twice, or with rows newer than the entries, does no harm: ids are version ids."""

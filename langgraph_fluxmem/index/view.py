@@ -19,11 +19,12 @@ Rows = NDArray[np.int32]
 class Nearest(Protocol):
     """A search outside the exact tier (Chroma)."""
 
-    def nearest(self, namespace: Namespace, vector: Vector, m: int) -> tuple[list[str], int] | None:
-        """Version ids best first, and the log position up to which this index has followed; None when it cannot answer now.
+    def nearest(self, namespace: Namespace, vector: Vector, m: int) -> tuple[list[str], int, bool] | None:
+        """Version ids best first, the log position they are complete up to, and whether there are no more; None: cannot answer now."""
+        ...
 
-        At most `m` ids, fewer only when it has no more.
-        """
+    def suspect(self) -> None:
+        """It gave fewer hits than it must hold."""
         ...
 
 
@@ -206,12 +207,15 @@ class NamespaceView:
             answer = far.nearest(self.namespace, vector, asked)
             if answer is None or answer[1] < self._settled:
                 return None
-            versions, followed = answer
+            versions, followed, all_given = answer
             rows = self.rows_of(versions)
             rows = np.unique(rows[rows >= 0])
+            if all_given and len(rows) < int(((self.ops <= followed) & self.has_vector).sum()):
+                far.suspect()
+                return None
             if allowed is not None:
                 rows = rows[np.isin(rows, allowed)]
-            if len(rows) >= m or len(versions) < asked:
+            if len(rows) >= m or all_given:
                 break
             if asked >= 16 * m + 512:
                 return None

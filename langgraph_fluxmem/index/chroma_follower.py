@@ -1,0 +1,336 @@
+"""The thread that keeps Chroma at the log's head, off every caller's path, and answers searches once it is there.
+
+A local folder is opened by whoever holds ``chroma.lock``; for a server, whoever holds the ledger's lease writes. Others work without: the
+exact tier knows everything that Chroma knows.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from langgraph_fluxmem.errors import ClosedError, LeaseLostError
+from langgraph_fluxmem.index.chroma import FOLDER, ChromaStore, version_of
+from langgraph_fluxmem.index.chroma_sync import CURSOR, NOTHING, ChromaSync
+from langgraph_fluxmem.index.lock import FileLock
+from langgraph_fluxmem.schema import Namespace, Vector
+
+if TYPE_CHECKING:
+    from langgraph_fluxmem.ledger import Ledger
+
+T = TypeVar("T")
+IDLE = 0.2
+"""Seconds without a new write before following begins."""
+LONGEST = 2.0
+"""Seconds after which it begins in any case."""
+LEASE = 30.0
+"""Seconds for which a follower of a server may write without renewing."""
+PATIENCE = 2.0
+"""Seconds a search waits for a server."""
+RETRY = (1.0, 30.0)
+"""Seconds between attempts after a failure: the first, and the most."""
+FAREWELL = 10.0
+"""Seconds `close` waits for the batch at hand."""
+
+
+class _ElsewhereError(Exception):
+    """Another process keeps Chroma."""
+
+
+class _StoppedError(Exception):
+    """`close` was called."""
+
+
+class ChromaFollower:
+    """Follows a ledger's log into Chroma: `place` is the memory's directory, or the address of a server.
+
+    `notice` is called, from any thread, with what was found and mended.
+    """
+
+    def __init__(self, ledger: Ledger, place: Path | str, *, notice: Callable[[str], None]) -> None:
+        self._ledger, self._notice = ledger, notice
+        self._lock = FileLock(place / "chroma.lock") if isinstance(place, Path) else None
+        self._sync = ChromaSync(ledger, place / FOLDER if isinstance(place, Path) else place, notice=notice, check=self._check_stop)
+        self._at_exit = _closing(weakref.ref(self))
+        self._owner = uuid.uuid4().hex
+        self._token: int | None = None
+        self._state = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._poked = 0
+        self._hurry = False
+        self._opening = False
+        self._refill = False
+        self._failed_in_use = False
+        self._doubted = False
+        self._rounds = 0
+        self._pause = 0.0
+        self._again_at = 0.0
+        self._position = -1
+        self.trouble: str | None = None
+        """Why Chroma cannot be used now; None when it can, or was not needed yet."""
+        self.elsewhere: str | None = None
+        """Who keeps Chroma, when this process does not."""
+
+    # ------------------------------------------------------------------------------------------------------------------- callers
+    def start(self) -> None:
+        """Look, without opening Chroma, whether there is something to follow or to mend; if so begin."""
+        if self._sync.behind():
+            self.poke()
+
+    def poke(self, *, hurry: bool = False) -> None:
+        """Something was written: follow soon (at once with `hurry`). Never blocks."""
+        with self._state:
+            if self._stop.is_set():
+                return
+            self._poked += 1
+            self._hurry = self._hurry or hurry
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="fluxmem-chroma", daemon=True)
+                self._thread.start()
+                atexit.register(self._at_exit)
+            self._state.notify_all()
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until Chroma has followed to the log's present head; False when it cannot now, or not within `timeout` seconds."""
+        head = self._ledger.head()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._state:
+            begun = self._rounds
+            self.poke(hurry=True)
+            while not self._stop.is_set():
+                if self._position >= head and not self._refill and self._usable():
+                    return True
+                # Two rounds: the first may have begun before this call.
+                if self._rounds >= begun + 2 and not self._usable():
+                    return False
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                if self._rounds == begun + 1 and not self._usable():
+                    self.poke(hurry=True)
+                self._state.wait(left)
+        return False
+
+    def nearest(self, namespace: Namespace, vector: Vector, m: int) -> tuple[list[str], int, bool] | None:
+        """Version ids best first, the log position they are complete up to, and whether there are no more; None: cannot answer now."""
+        store = self._sync.store
+        if store is None or self.trouble is not None or self._failed_in_use or self._refill:
+            self.poke()
+            return None
+        try:
+            followed = self._position if self._lock is not None else self._ledger.cursor(CURSOR)
+            found = self._in_time(lambda: store.nearest(namespace, vector, m))
+        except Exception as error:  # noqa: BLE001 - chromadb raises what it likes; it is told, and the exact tier answers
+            if not self._stop.is_set() and self._sync.store is store:
+                self._failed_in_use = True
+                self._fail(error)
+                self.poke()
+            return None
+        return list(dict.fromkeys(map(version_of, found))), followed, len(found) < m
+
+    def suspect(self) -> None:
+        """A search had fewer hits than Chroma must hold: look again what it holds."""
+        self._doubted = True
+        self.poke()
+
+    def with_store(self, use: Callable[[ChromaStore], T]) -> T | None:
+        """Call `use` with the open store; None when this process has none."""
+        store = self._sync.store
+        return None if store is None else use(store)
+
+    def rebuild(self, timeout: float | None = None) -> bool:
+        """Drop the collection and fill it again from the ledger; False when that cannot be done now."""
+        with self._state:
+            self._refill = True
+        return self.flush(timeout)
+
+    def close(self, *, wait_for_opening: float = 0.0) -> None:
+        """Stop after the batch at hand; the cursor then says what Chroma holds. A second call does nothing.
+
+        A thread that is still importing chromadb is not waited for: it ends by itself before it writes anything.
+        """
+        with self._state:
+            self._stop.set()
+            self._state.notify_all()
+            thread, opening = self._thread, self._opening
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(wait_for_opening if opening else FAREWELL if self._lock is not None else PATIENCE)
+        if thread is None or not thread.is_alive():
+            atexit.unregister(self._at_exit)
+
+    # -------------------------------------------------------------------------------------------------------------------- thread
+    def _run(self) -> None:
+        seen = 0
+        try:
+            while not self._stop.is_set():
+                with self._state:
+                    while not self._stop.is_set() and (left := self._wait_for(seen)) != 0.0:
+                        self._state.wait(left)
+                    self._debounce()
+                    seen, self._hurry = self._poked, False
+                self._round()
+        finally:
+            self._let_go()
+            with self._state:
+                self._state.notify_all()
+
+    def _wait_for(self, seen: int) -> float | None:
+        """Seconds until there is something to do: 0 now, None until somebody pokes."""
+        if self._poked == seen and not self._pause:
+            return None
+        if self._poked != seen and self._hurry:
+            return 0.0
+        return max(0.0, self._again_at - time.monotonic())
+
+    def _debounce(self) -> None:
+        """Wait until writes pause."""
+        begun = time.monotonic()
+        while not self._stop.is_set() and not self._hurry and time.monotonic() - begun < LONGEST:
+            poked = self._poked
+            self._state.wait(IDLE)
+            if self._poked == poked:
+                return
+
+    def _round(self) -> None:
+        try:
+            self._check_stop()
+            self._follow()
+        except (_StoppedError, ClosedError):
+            return
+        except _ElsewhereError as reason:
+            self.elsewhere, self.trouble = str(reason), None
+            self._pause_before_retry()
+        except Exception as error:  # noqa: BLE001 - see _fail
+            self._fail(error)
+            self._sync.close()
+        else:
+            self._pause, self.trouble, self.elsewhere = 0.0, None, None
+        finally:
+            with self._state:
+                self._rounds += 1
+                self._state.notify_all()
+
+    def _follow(self) -> None:
+        if self._failed_in_use:
+            self._sync.discard()
+            self._failed_in_use = False
+        if self._sync.store is None:
+            self._open()
+        more = True
+        while more:
+            self._hold_lease()
+            if self._doubted:
+                self._doubted = False
+                self._sync.settle()
+            refill = self._refill
+            if refill:
+                self._sync.marker = NOTHING
+            more = self._sync.step()
+            with self._state:
+                self._refill = self._refill and not refill
+                self._position = self._sync.marker.position
+                self._state.notify_all()
+
+    def _open(self) -> None:
+        if self._lock is not None and not self._lock.acquire():
+            raise _ElsewhereError(f"another process holds {self._lock.path}; this one works without Chroma")
+        self._position = -1
+        self._opening = True
+        try:
+            self._sync.open()
+        finally:
+            self._opening = False
+        self._check_stop()
+        if self._lock is not None:
+            self._sync.settle()
+        else:
+            self._token = None
+
+    def _hold_lease(self) -> None:
+        """For a server: be the one that writes."""
+        if self._lock is not None:
+            return
+        if self._token is not None:
+            try:
+                self._ledger.renew_lease(CURSOR, self._owner, self._token, LEASE)
+            except LeaseLostError:
+                self._token = None
+            else:
+                return
+        self._token = self._ledger.acquire_lease(CURSOR, self._owner, LEASE)
+        if self._token is None:
+            raise _ElsewhereError("another process writes to the Chroma server")
+        self._sync.settle()
+
+    def _let_go(self) -> None:
+        try:
+            self._sync.close()
+            if self._token is not None:
+                self._ledger.release_lease(CURSOR, self._owner, self._token)
+        except Exception as error:  # noqa: BLE001 - the thread ends here whatever happens
+            if not isinstance(error, ClosedError):
+                self._notice(f"{self._sync.where} did not close cleanly: {error}")
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+
+    # ------------------------------------------------------------------------------------------------------------------- trouble
+    def _usable(self) -> bool:
+        return self.trouble is None and self.elsewhere is None
+
+    def _fail(self, error: BaseException) -> None:
+        """Chroma is away: say so once, and try again later and later."""
+        text = f"{self._sync.where} cannot be used ({type(error).__name__}: {str(error)[:200]}); the exact tier answers meanwhile"
+        if self.trouble is None:
+            self._notice(text)
+        self.trouble = text
+        self._pause_before_retry()
+
+    def _pause_before_retry(self) -> None:
+        with self._state:
+            self._pause = min(max(2 * self._pause, RETRY[0]), RETRY[1])
+            self._again_at = time.monotonic() + self._pause
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise _StoppedError
+
+    def _in_time(self, call: Callable[[], T]) -> T:
+        """The result of `call`; a server that does not answer in time is away."""
+        if self._lock is not None:
+            return call()
+        result: list[T] = []
+        failure: list[Exception] = []
+
+        def run() -> None:
+            try:
+                result.append(call())
+            except Exception as error:  # noqa: BLE001 - raised in the caller below
+                failure.append(error)
+
+        thread = threading.Thread(target=run, name="fluxmem-chroma-search", daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+        if failure:
+            raise failure[0]
+        if not result:
+            raise TimeoutError(f"no answer within {PATIENCE:g} s")
+        return result[0]
+
+
+def _closing(reference: weakref.ref[ChromaFollower]) -> Callable[[], None]:
+    """Ends the thread before the interpreter ends: one that is torn down inside chromadb's native code aborts the process."""
+
+    def close() -> None:
+        found = reference()
+        if found is not None:
+            found.close(wait_for_opening=FAREWELL)
+
+    return close
