@@ -119,6 +119,7 @@ def build_agent(memory: Memory, saver: BaseCheckpointSaver[Any]) -> Agent:
     """Compile the agent around a memory."""
 
     def begin(state: State, runtime: Runtime[Seat]) -> State:
+        del state
         frame = runtime.context.at([])
         return {
             "task": runtime.context.kitchen.task,
@@ -160,7 +161,7 @@ def build_agent(memory: Memory, saver: BaseCheckpointSaver[Any]) -> Agent:
         }
         if memory.traced:
             made = Step(
-                observation=state.get("observation", {}),
+                observation={**state.get("observation", {})},
                 action=command,
                 result=after.observation,
                 progress=said.progress or 0.0,
@@ -204,9 +205,8 @@ def feedback(before: Frame, after: Frame, *, flipped: bool = False) -> Feedback:
 def play(agent: Agent, seat: Seat, thread: str, episode: str, *, durability: Durability = "async") -> State:
     """Play one game to its end and return the last state. A game that was cut short goes on; one that ended is not played again.
 
-    Args:
-        thread: the checkpointer's thread; one per game.
-        episode: id of the episode, so that a game played again after a crash is committed once.
+    `thread` is the checkpointer's thread, one per game; `episode` the id of the episode, so that a game played again after a crash is
+    committed once.
 
     """
     config: RunnableConfig = {"configurable": {"thread_id": thread}, "recursion_limit": 1000}

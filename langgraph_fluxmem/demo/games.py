@@ -14,12 +14,12 @@ import importlib.metadata
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from langgraph_fluxmem.errors import MissingExtraError
 
@@ -102,9 +102,8 @@ def make_ahead(
 ) -> GameMakers:
     """Start `workers` processes that make the missing games of `specs` in their order; returns at once.
 
-    Args:
-        niceness: added to the workers' scheduling priority, so that play is not slowed by games of later.
-        on_made: called, in a thread of this process, after each game that had to be made.
+    `niceness` is added to their scheduling priority, so that play is not slowed by games of later; `on_made` is called, in a thread of
+    this process, after each game that had to be made.
 
     """
     return GameMakers(cache, specs, workers=workers, niceness=niceness, on_made=on_made)
@@ -150,7 +149,7 @@ class GameMakers:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
-    def __enter__(self) -> GameMakers:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -187,7 +186,7 @@ def missing_textworld() -> MissingExtraError:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Generator[None]:
     """Hold an exclusive lock on `path` (between processes; freed by the system if this one dies)."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

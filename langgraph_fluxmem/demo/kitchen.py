@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from langgraph_fluxmem.demo.games import missing_textworld
 
@@ -92,7 +92,7 @@ class Kitchen:
         """Free the interpreter."""
         self._env.close()
 
-    def __enter__(self) -> Kitchen:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

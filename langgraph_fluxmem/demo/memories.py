@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +152,7 @@ class FluxMemory:
             decided = nodes.route(state)
             return "frozen" if decided == "done" and runtime.context.frozen else decided
 
-        paths = {"again": "act", "next": "retrieve", "done": "commit_episode", "frozen": END}
+        paths: dict[Hashable, str] = {"again": "act", "next": "retrieve", "done": "commit_episode", "frozen": END}
         builder.add_conditional_edges("refine", route, paths)
         builder.add_edge("commit_episode", END)
 
@@ -161,16 +161,20 @@ class FluxMemory:
         return sum(commit.live for commit in self.mem.engine.ledger.commits(self.namespace))
 
     def holdings(self) -> dict[str, Any]:
-        """What it holds: counts, and the templates that gained most, with the evidence summed over all situations."""
-        counts = self.mem.engine.learned(self.namespace).steps.counts()
-        totals = {template: by.get("", (0.0, 0.0, 0.0)) for template, by in counts.items() if "<" in template or "=" in template}
-        best = sorted(totals.items(), key=lambda item: -item[1][0])[:8]
+        """What it holds: counts, and the action templates that gained most, with their steps' evidence."""
+        steps = self.mem.engine.learned(self.namespace).steps.steps
+        totals: dict[str, list[float]] = {}
+        for step in steps.values():
+            sums = totals.setdefault(step.key, [0.0, 0.0, 0.0])
+            for channel, weight in enumerate(step.evidence):
+                sums[channel] += weight
+        best = sorted(totals, key=lambda key: (-totals[key][0], key))[:8]
         return {
             "episodes": self.episodes(),
-            "steps": len(self.mem.engine.learned(self.namespace).steps.steps),
-            "templates": len(counts),
-            "links": sum(len(by) - 1 for by in counts.values()),
-            "best": [{"template": name, "led on": led, "failed": failed, "lost": lost} for name, (led, failed, lost) in best],
+            "steps": len(steps),
+            "templates": len(totals),
+            "links": len({(link, step.key) for step in steps.values() for link in step.links}),
+            "best": [dict(zip(("template", "led on", "failed", "lost"), (key, *totals[key]), strict=True)) for key in best],
         }
 
     def close(self) -> None:

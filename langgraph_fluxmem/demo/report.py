@@ -19,8 +19,43 @@ from numpy.typing import NDArray
 Part = Literal["stream", "new", "other"]
 KEYS = ("won", "score", "won_last_third", "score_last_third", "new_won", "new_score", "other_won", "other_score", "steps")
 """Measures of a row, in the order they are shown."""
-_T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131, 2.12, 2.11, 2.101)
-_T95 += (2.093, 2.086, 2.08, 2.074, 2.069, 2.064, 2.06, 2.056, 2.052, 2.048, 2.045, 2.042)
+_T95 = tuple(
+    map(
+        float,
+        [
+            "12.706",
+            "4.303",
+            "3.182",
+            "2.776",
+            "2.571",
+            "2.447",
+            "2.365",
+            "2.306",
+            "2.262",
+            "2.228",
+            "2.201",
+            "2.179",
+            "2.160",
+            "2.145",
+            "2.131",
+            "2.120",
+            "2.110",
+            "2.101",
+            "2.093",
+            "2.086",
+            "2.080",
+            "2.074",
+            "2.069",
+            "2.064",
+            "2.060",
+            "2.056",
+            "2.052",
+            "2.048",
+            "2.045",
+            "2.042",
+        ],
+    )
+)
 """Student's t, two-sided 95%, for 1 to 30 degrees of freedom."""
 _DRAWS = 4000
 
@@ -58,25 +93,16 @@ def measures(games: int) -> dict[str, tuple[Callable[[GameResult], bool], Pick]]
     def part(name: Part, after: int = 0) -> Callable[[GameResult], bool]:
         return lambda result: result.part == name and result.index >= after
 
-    def won(result: GameResult) -> float:
-        return float(result.won)
-
-    def score(result: GameResult) -> float:
-        return result.score
-
-    def steps(result: GameResult) -> float:
-        return float(result.steps)
-
     return {
-        "won": (part("stream"), won),
-        "score": (part("stream"), score),
-        "won_last_third": (part("stream", last), won),
-        "score_last_third": (part("stream", last), score),
-        "new_won": (part("new"), won),
-        "new_score": (part("new"), score),
-        "other_won": (part("other"), won),
-        "other_score": (part("other"), score),
-        "steps": (part("stream"), steps),
+        "won": (part("stream"), _won),
+        "score": (part("stream"), _score),
+        "won_last_third": (part("stream", last), _won),
+        "score_last_third": (part("stream", last), _score),
+        "new_won": (part("new"), _won),
+        "new_score": (part("new"), _score),
+        "other_won": (part("other"), _won),
+        "other_score": (part("other"), _score),
+        "steps": (part("stream"), _steps),
     }
 
 
@@ -135,7 +161,7 @@ def plot(results: Sequence[GameResult], *, games: int, path: Path) -> None:
     left, right = figure.subplots(1, 2)
     for variant in dict.fromkeys(result.variant for result in results):
         stream = [result for result in results if result.variant == variant and result.part == "stream"]
-        for axes, pick in ((left, lambda r: float(r.won)), (right, lambda r: r.score)):
+        for axes, pick in ((left, _won), (right, _score)):
             points = _blocks(stream, games, pick)
             axes.plot([x for x, _ in points], [y for _, y in points], marker="o", markersize=3, label=variant)
     for axes, title in ((left, "games won"), (right, "score")):
@@ -159,6 +185,18 @@ def shown(row: Mapping[str, Any], key: str, *, difference: bool = False) -> str:
     digits = 1 if key == "steps" else 2
     text = f"{value:+.{digits}f}" if difference else f"{value:.{digits}f}"
     return text if half is None else f"{text} ±{half:.{digits}f}"
+
+
+def _won(result: GameResult) -> float:
+    return float(result.won)
+
+
+def _score(result: GameResult) -> float:
+    return result.score
+
+
+def _steps(result: GameResult) -> float:
+    return float(result.steps)
 
 
 Samples = dict[int, dict[tuple[str, int], float]]

@@ -45,9 +45,7 @@ class Options:
         """One course per seed."""
         data = self.data or default_data()
         cache = self.cache or default_cache()
-        what = Course(
-            seed=0, games=self.games, first_game=self.first_game, data=data, cache=cache, tests=self.tests, flip=self.flip
-        )
+        what = Course(seed=0, games=self.games, first_game=self.first_game, data=data, cache=cache, tests=self.tests, flip=self.flip)
         return [replace(what, seed=seed) for seed in self.seeds]
 
     def jobs(self) -> list[Job]:
@@ -85,9 +83,11 @@ def run(options: Options, audience: Audience) -> list[GameResult]:
     """Play all variants over all seeds; returns every game of this pass, in the order (variant, seed, part, index).
 
     Raises:
+        ValueError: a variant that does not exist.
         RunFailedError: a process raised, or ended without a word.
 
     """
+    check_variants(options.variants)
     jobs = options.jobs()
     specs = list(dict.fromkeys(spec for _, course in jobs for _, _, spec in course.specs()))
     cache = GameCache(options.cache)

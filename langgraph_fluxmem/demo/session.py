@@ -11,8 +11,8 @@ from typing import Any
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from langgraph_fluxmem.demo.agents import Agent, Memory, Seat, build_agent, play
-from langgraph_fluxmem.demo.explain import Explainer
 from langgraph_fluxmem.demo.baselines import whole_lines
+from langgraph_fluxmem.demo.explain import Explainer
 from langgraph_fluxmem.demo.games import GameCache, GameSpec
 from langgraph_fluxmem.demo.kitchen import Kitchen
 from langgraph_fluxmem.demo.memories import open_memory
@@ -44,10 +44,11 @@ class Course:
     def specs(self) -> list[tuple[Part, int, GameSpec]]:
         """(part, index in it, game), in the order of play."""
         after = self.first_game + self.games
-        listed: list[tuple[Part, int, GameSpec]] = [("stream", i, GameSpec(self.first_game + i)) for i in range(self.games)]
+        listed: list[tuple[Part, int, GameSpec]] = []
+        listed.extend(("stream", i, GameSpec(self.first_game + i)) for i in range(self.games))
         if self.tests:
-            listed += [("new", i, GameSpec(after + i)) for i in range(TESTS)]
-            listed += [("other", i, GameSpec(after + TESTS + i, "test")) for i in range(TESTS)]
+            listed.extend(("new", i, GameSpec(after + i)) for i in range(TESTS))
+            listed.extend(("other", i, GameSpec(after + TESTS + i, "test")) for i in range(TESTS))
         return listed
 
 
@@ -123,7 +124,14 @@ class Session:
             name = f"{number}-{spec.name}"
             explainer.begin(spec.name)
             with Kitchen(path) as kitchen:
-                seat = Seat(kitchen, self.course.seed + 1000 * number, spec.seed, frozen=part != "stream", flip=self.course.flip, watch=explainer.watch)
+                seat = Seat(
+                    kitchen,
+                    self.course.seed + 1000 * number,
+                    spec.seed,
+                    frozen=part != "stream",
+                    flip=self.course.flip,
+                    watch=explainer.watch,
+                )
                 state = play(agent, seat, thread=name, episode=f"seed-{self.course.seed}-{name}")
             given, won = state.get("given", []), bool(state.get("won"))
             yield GameResult(
