@@ -24,6 +24,8 @@ from langgraph_fluxmem.stages import Stages
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
+    from langgraph_fluxmem.store import FluxMemStore
+
 
 class FluxMem:
     """A memory that rewires itself: open it, then remember, recall, refine, learn and commit.
@@ -40,6 +42,7 @@ class FluxMem:
         self._engine = engine
         self._release = release
         self._closed = False
+        self._store: FluxMemStore | None = None
         self.stages = Stages(engine.config, engine.ledger.memory_id, engine.advise)
 
     # --------------------------------------------------------------------------------------------------------------- open and close
@@ -106,6 +109,18 @@ class FluxMem:
     def id(self) -> str:
         """Identity of this memory, minted when it was created."""
         return self._engine.ledger.memory_id
+
+    @property
+    def store(self) -> FluxMemStore:
+        """The LangGraph store over this memory, for ``builder.compile(store=mem.store)``. Items are indexed as a whole and can be recalled.
+
+        For other fields, or for expiry, make one: ``FluxMemStore(mem, index={"fields": ["text"]}, ttl={"default_ttl": 60})``.
+        """
+        if self._store is None:
+            from langgraph_fluxmem.store import FluxMemStore  # noqa: PLC0415 - a store makes memories, too
+
+            self._store = FluxMemStore(self, index={})
+        return self._store
 
     @property
     def notices(self) -> list[str]:
