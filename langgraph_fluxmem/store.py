@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -45,7 +44,7 @@ class FluxMemStore(BaseStore):
     the log, with the thread, checkpoint and task it was made in: `store.mem.undo` takes it back.
     """
 
-    __slots__ = ("_clock", "_gate", "_index", "_mem", "_open", "_own", "_sweeper", "ttl_config")
+    __slots__ = ("_gate", "_index", "_mem", "_open", "_own", "_sweeper", "ttl_config")
 
     supports_ttl = True
 
@@ -55,11 +54,10 @@ class FluxMemStore(BaseStore):
         *,
         index: IndexConfig | Mapping[str, Any] | None = None,
         ttl: TTLConfig | Mapping[str, Any] | None = None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         """A store on an open memory, or on one that is opened by the first call and closed with the store.
 
-        `index` says which `fields` are embedded, with the memory's own embedding; None: nothing is. `clock`: seconds since the epoch.
+        `index` says which `fields` are embedded, with the memory's own embedding; None: nothing is.
 
         Raises:
             ConfigError: a wrong option, or an `embed` in `index` (the memory has its embedding already).
@@ -72,7 +70,6 @@ class FluxMemStore(BaseStore):
         self._own = callable(mem)
         self._open: Callable[[], FluxMem] | None = mem if callable(mem) else None
         self._mem: FluxMem | None = None if callable(mem) else mem
-        self._clock = clock
         self._gate = threading.RLock()
         self._sweeper: Sweeper | None = None
 
@@ -133,7 +130,7 @@ class FluxMemStore(BaseStore):
 
     def _stage(self, ops: Iterable[Op]) -> Stage:
         omit = bool(self.ttl_config and self.ttl_config.get("omit_expired"))
-        return batch(ops, self._index, omit_expired=omit, clock=self._clock, provenance=_provenance)
+        return batch(ops, self._index, omit_expired=omit, provenance=_provenance)
 
     # -------------------------------------------------------------------------------------------------------------- setup, expiry
     def setup(self) -> _Awaitable:
@@ -147,7 +144,7 @@ class FluxMemStore(BaseStore):
 
     def sweep_ttl(self) -> int:
         """Delete what has expired, text and vectors at once; returns how many items that were."""
-        return self.mem.engine.ledger.sweep_expired(self._clock())
+        return self.mem.engine.ledger.sweep_expired()
 
     async def asweep_ttl(self) -> int:
         """Async twin of `sweep_ttl`."""

@@ -74,6 +74,10 @@ class Ledger:
         database = Database(address, durability=durability, busy_timeout=busy_timeout)
         return cls(database, migrations.setup(database, clock()), clock)
 
+    def now(self) -> float:
+        """Seconds since the epoch by the ledger's clock, which decides what has expired."""
+        return self._clock()
+
     # --------------------------------------------------------------------------------------------------------------- writes
     def submit(self, plan: Plan, *, fence: tuple[str, int] | None = None) -> Future[Applied]:
         """Queue a plan; the future is done when it is durable. Validation errors are raised here, the others by the future. With

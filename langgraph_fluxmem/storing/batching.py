@@ -32,13 +32,14 @@ def item_node(namespace: Namespace, key: str) -> str:
 class _Before:
     """What the ledger holds before the batch is written: the answers of its reads, rows in the place of its writes, known vectors."""
 
+    now: float
     answers: dict[int, Any]
     rows: Mapping[Namespace, Mapping[str, NodeRow]]
     known: Mapping[Namespace, frozenset[str]]
 
 
 def batch(
-    ops: Iterable[Any], index: Index | None, *, omit_expired: bool, clock: Callable[[], float], provenance: Callable[[], Provenance]
+    ops: Iterable[Any], index: Index | None, *, omit_expired: bool, provenance: Callable[[], Provenance]
 ) -> Stage:
     """Answer a batch: reads see the memory as it was before; of several puts of a key the last counts; all writes are made, or none.
 
@@ -47,13 +48,12 @@ def batch(
         EmbeddingFailedError, InvalidVectorError, DimensionMismatchError: nothing was written.
     """
     work = sorted_out(ops, index)
-    now = clock()
     vectors = (yield from _query_vectors(work, index)) if index is not None else {}
     if not work.reads and not work.writes:
         return []
-    before: _Before = yield Call(lambda engine: _read(Reader(engine, now, omit_expired), work, vectors))
+    before: _Before = yield Call(lambda engine: _read(Reader(engine, engine.ledger.now(), omit_expired), work, vectors))
     if work.writes:
-        plans = yield from _plans(work, before, index, now, provenance())
+        plans = yield from _plans(work, before, index, provenance())
         if plans:
             yield ApplyAll(plans)
     return [before.answers.get(position) for position in range(work.count)]
@@ -81,7 +81,7 @@ def _read(reader: Reader, work: Operations, vectors: Mapping[str, Vector]) -> _B
         rows[namespace] = reader.standing(namespace, [write.key for write in writes])
         hashes = {name for write in writes for name in write.indexed.contents}
         known[namespace] = frozenset(reader.engine.ledger.vectors(namespace, list(hashes))) if hashes else frozenset()
-    return _Before(answers, rows, known)
+    return _Before(reader.now, answers, rows, known)
 
 
 def _searched(op: SearchOp, matcher: Matcher | None, vectors: Mapping[str, Vector]) -> Search:
@@ -95,7 +95,7 @@ def _by_namespace(work: Operations) -> dict[Namespace, list[Write]]:
     return grouped
 
 
-def _plans(work: Operations, before: _Before, index: Index | None, now: float, provenance: Provenance) -> Stage:
+def _plans(work: Operations, before: _Before, index: Index | None, provenance: Provenance) -> Stage:
     """One plan for each namespace; texts that any of them lacks a vector for are embedded in one call."""
     grouped = _by_namespace(work)
     missing: dict[str, str] = {}
@@ -111,7 +111,7 @@ def _plans(work: Operations, before: _Before, index: Index | None, now: float, p
     for namespace, writes in grouped.items():
         operation = uuid.uuid4().hex
         rows = before.rows[namespace]
-        nodes = [_node(write, rows.get(write.key), operation, now) for write in writes if write.value is not None or write.key in rows]
+        nodes = [_node(write, rows.get(write.key), operation, before.now) for write in writes if write.value is not None or write.key in rows]
         wanted = {name for write in writes for name in write.indexed.contents} - before.known[namespace]
         if nodes:
             kind = "put" if any(node.body is not None for node in nodes) else "delete"
