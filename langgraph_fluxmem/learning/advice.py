@@ -16,6 +16,7 @@ class Scorer:
     """Constants of the scorer; one set for every environment."""
 
     k: float = 0.5
+    k2: float = 3.0
     v0: float = 0.27
     l0: float = 0.05
     b: float = 2.0
@@ -58,6 +59,7 @@ def _one(memory: StepMemory, scene: Scene, lens: Lens, action: Action, repair: R
     value, risk, support = c.v0, c.l0, 0.0
     why: list[str] = []
     first = True
+    last = None
     for level in dict.fromkeys((made.patterns[0], made.key)):
         table = memory.tables.get(level)
         if table is None:
@@ -68,15 +70,22 @@ def _one(memory: StepMemory, scene: Scene, lens: Lens, action: Action, repair: R
         if first:
             value, risk, first = node.value, bad.value, False
         else:
-            value = (node.good + c.k * value) / (node.total + c.k)
-            risk = (bad.good + c.k * risk) / (bad.total + c.k)
+            value = (node.good + c.k2 * value) / (node.total + c.k2)
+            risk = (bad.good + c.k2 * risk) / (bad.total + c.k2)
         support = node.total
+        last = (table.columns, trees[2])
         conds = [p if held else f"not {p}" for p, held in dict.fromkeys((*path, *badpath))]
         why.insert(0, f"{' & '.join(conds) or 'any'} -> {level}: led on {node.good:g} of {node.total:g}, lost {bad.good:g} of {bad.total:g}")
     if not why:
         return Advice(action=action, score=0.0, value=value, risk=risk, support=0.0)
     e = repair.optimism
     if e > 0:
+        if last is not None and repair.novelty:
+            columns, tried = last
+            for link in seen:
+                if link.startswith(("did:", "owe")):
+                    column = columns.get(link)
+                    support = min(support, tried[column] if column is not None else 0.0)
         risk = risk * (support + c.k) / (support + c.k + e)
         value = (value * (support + c.k) + e * (1.0 - risk)) / (support + c.k + e)
     value = min(max(value, 1e-6), 1 - 1e-6); risk = min(max(risk, 1e-6), 1 - 1e-6)

@@ -129,6 +129,8 @@ def evidence(episode: Episode) -> list[StepEvidence]:
             failed = EARLIER if gained == 0 else 0.0
         else:
             failed = RAN_OUT if gained == 0 else 0.0
+        if steps[i].notes and steps[i].loss == 0:
+            failed = 0.0  # what it brought up may lead on later
         if _grain(failed) > 0:
             rows.append((i, "failure", _grain(failed)))
     return rows

@@ -54,7 +54,7 @@ class Table:
         self._rows: dict[str, int] = {}
         self._free: list[int] = []
         self._size = 0
-        self._grown: dict[int, tuple[int, tuple[Node, Node]]] = {}
+        self._grown: dict[int, tuple[int, tuple[Node, Node, list[float]]]] = {}
 
     def put(self, target: str, step: StepInfo) -> None:
         """Set the row of a step to its present evidence; a row without evidence is dropped."""
@@ -87,8 +87,8 @@ class Table:
         self.counts[row] = 0.0
         self._free.append(row)
 
-    def trees(self, lens: Lens, shape: Shape) -> tuple[Node, Node]:
-        """(value, risk): what decides progress against failure, and loss, with tasks weighted by `lens`."""
+    def trees(self, lens: Lens, shape: Shape) -> tuple[Node, Node, list[float]]:
+        """(value, risk, tried): what decides progress against failure, what decides loss, and the weight each pattern was seen with."""
         known = self._grown.get(lens.number)
         if known is not None and known[0] == self.version:
             return known[1]
@@ -106,8 +106,9 @@ class Table:
         risk = grow(x, self.names, self.order, np.minimum(counts[:, 2], total), total, shape.l0, gain=shape.gain, **options)
         if len(self._grown) > _KEPT_TASKS:
             self._grown.clear()
-        self._grown[lens.number] = (self.version, (value, risk))
-        return value, risk
+        tried: list[float] = (total @ x).tolist()
+        self._grown[lens.number] = (self.version, (value, risk, tried))
+        return value, risk, tried
 
     def _column(self, link: str) -> int:
         column = self.columns.get(link)

@@ -27,7 +27,12 @@ class Repair:
     @property
     def optimism(self) -> float:
         """Pseudo-count of progress for every action: what has little evidence is preferred while the episode is stuck (expand)."""
-        return min(1.0, 0.15 * max(0, self.stuck - 3))
+        return min(1.0, 0.1 * max(0, self.stuck - 6))
+
+    @property
+    def novelty(self) -> bool:
+        """Whether the episode has been stuck for so long that only evidence from just such moments counts."""
+        return self.stuck >= 15
 
     @property
     def caution(self) -> float:

@@ -57,15 +57,15 @@ def parse(text: str) -> Parsed:
 
 
 @lru_cache(maxsize=65536)
-def contexts(text: str, span: str) -> tuple[str, ...]:
-    """Patterns of how `span` stands in `text`, with ``_`` in its place: the whole line when it is short, else the content words right
-    before it and the word after it."""
+def contexts(text: str, span: str, *, whole: bool) -> tuple[str, ...]:
+    """Patterns of how `span` stands in `text`, with ``_`` in its place: the content words right before it, the word after it, and,
+    when `whole`, the line it stands in where that is short."""
     parsed = parse(text)
     size = span.count(" ") + 1
     found: dict[str, None] = {}
     for number, start in parsed.spans.get(span, ()):
         line = parsed.lines[number]
-        if len(line) <= SHORT_LINE + size - 1:
+        if whole and len(line) <= SHORT_LINE + size - 1:
             found[" ".join((*line[:start], "_", *line[start + size :]))] = None
         for before in range(start - 1, max(start - 4, -1), -1):
             if line[before] in FUNCTION_WORDS:
@@ -122,7 +122,7 @@ class Scene:
                 if span in parse(text).spans:
                     name = f"{kind}.{key}" if key else kind
                     found[f"{name}:_"] = None
-                    for context in contexts(text, span):
+                    for context in contexts(text, span, whole=kind != "o"):
                         found[f"{name}:{context}"] = None
             for action in self.done:
                 parsed = parse(action)
