@@ -6,7 +6,7 @@ Code calls `point("ledger.before_commit")` where a fault is of interest; unless 
     FLUXMEM_FAULT="ledger.before_commit:kill@3,ledger.ack_before_commit:on"
 
 A specification is ``name:action``, with ``@n`` for "at the nth hit, once". Actions: ``raise`` (FaultError), ``kill`` (SIGKILL to this
-process), ``delay=SECONDS``, ``full`` (the driver's "database or disk is full"), ``on`` (a switch).
+process), ``delay=SECONDS``, ``full`` (the disk has no space left), ``on`` (a switch).
 
 Points of the ledger, in the order a write meets them: ``ledger.before_begin``, ``ledger.after_operation`` (the operation's row is
 written, its edits are not), ``ledger.after_writes`` (everything is written), ``ledger.before_commit``, ``ledger.after_commit``,
@@ -16,9 +16,9 @@ written, its edits are not), ``ledger.after_writes`` (everything is written), ``
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -49,7 +49,7 @@ def _action(name: str, text: str) -> Action:
         raise FaultError(f"fault point {name!r}")
 
     def full() -> None:
-        raise sqlite3.OperationalError("database or disk is full")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     def nothing() -> None:
         return

@@ -96,9 +96,10 @@ async def _search(face: Face) -> Offer | None:
 
 
 async def _keeps(face: Face) -> Offer | None:
-    if not face.store.supports_ttl:
-        return Offer(offered=False, why=f"{type(face.store).__name__}.supports_ttl is False")
-    await face.put(("conformance",), "probe", {"v": 1}, ttl=1.0)
+    try:
+        await face.put(("conformance",), "probe", {"v": 1}, ttl=1.0)
+    except NotImplementedError as error:
+        return Offer(offered=False, why=f"put(ttl=...) is not implemented: {_first_line(error)}")
     return None
 
 

@@ -39,7 +39,7 @@ class Offer:
 Capabilities = Mapping[str, Offer]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """One clause of the contract. `body` raises (AssertionError or anything else) when the store breaks it."""
 
@@ -58,7 +58,7 @@ class Rule:
     """The rule waits for time to pass; such rules run at the same time, each in a thread of its own."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Check:
     """A rule on one face, one variant and one case: what is run."""
 

@@ -32,7 +32,7 @@ class Operations:
 
         words = st.sampled_from([*VOCABULARY[:4], "unapple", "apple banana", "cherry date date"])
         texts = st.fixed_dictionaries({"n": st.integers(0, 2)}, optional={"t": words, "m": st.fixed_dictionaries({}, optional={"t": words})})
-        paths = st.sampled_from([None, None, None, False, ["t"], ["m.t"]])
+        paths = st.sampled_from([["t", "m.t"], ["t", "m.t"], False, ["t"], ["m.t"]])
         self.put_text = st.builds(_put, names, keys, texts, paths)
         self.query = st.builds(_query, prefix, words)
 

@@ -11,6 +11,8 @@ from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from typing import Any
 
+from langgraph.store.base import Item, SearchItem
+
 from .capabilities import detect
 from .faces import Face, Worker
 from .factories import Factory, StoreFactory
@@ -28,7 +30,21 @@ TRIES = 3
 TOGETHER = 32
 """How many rules that wait run at the same time."""
 
-_short = reprlib.Repr()
+DETAIL = 600
+"""Characters of a result's detail, at most."""
+
+
+class _Short(reprlib.Repr):
+    """Representations that fit a line; items without their timestamps."""
+
+    def repr_Item(self, item: Item, level: int) -> str:
+        return f"<{'/'.join(map(str, item.namespace))} {item.key} {self.repr1(item.value, level - 1)}>"
+
+    def repr_SearchItem(self, item: SearchItem, level: int) -> str:
+        return f"<{'/'.join(map(str, item.namespace))} {item.key} score={item.score}>"
+
+
+_short = _Short()
 _short.maxstring = _short.maxother = 160
 _short.maxlist = _short.maxtuple = 8
 _short.maxdict = 8
@@ -181,4 +197,4 @@ def _explain(error: BaseException, check: Check) -> str:
     names = frame.f_code.co_varnames[frame.f_code.co_argcount + frame.f_code.co_kwonlyargcount :]
     seen = [f"{name} = {_short.repr(frame.f_locals[name])}" for name in names if name in frame.f_locals]
     statement = traceback.FrameSummary(frame.f_code.co_filename, line, frame.f_code.co_name).line or ""
-    return "; ".join([f"false: {statement.strip().removeprefix('assert ')}", *seen])
+    return "; ".join([f"false: {statement.strip().removeprefix('assert ')}", *seen])[:DETAIL]

@@ -18,6 +18,10 @@ from langgraph.store.memory import InMemoryStore
 from .reference import ReferenceStore
 
 
+UNSYNCED = "PRAGMA synchronous=OFF"
+"""The kit opens hundreds of stores, and waiting for the disk each time takes minutes; it makes a difference after a power loss only."""
+
+
 def reference(index: Any = None, ttl: Any = None) -> Iterator[BaseStore]:
     """The kit's own store."""
     yield ReferenceStore(index=index, ttl=ttl)
@@ -33,6 +37,7 @@ def sqlite(path: Path, index: Any = None, ttl: Any = None) -> Iterator[BaseStore
     from langgraph.store.sqlite import SqliteStore  # noqa: PLC0415 - an optional package
 
     connection = _dbapi().connect(str(path / "store.db"), check_same_thread=False, isolation_level=None)
+    connection.execute(UNSYNCED)
     try:
         store = SqliteStore(connection, index=index, ttl=ttl)
         store.setup()
@@ -48,6 +53,7 @@ async def async_sqlite(path: Path, index: Any = None, ttl: Any = None) -> AsyncI
 
     dbapi = _dbapi()
     async with aiosqlite.Connection(lambda: dbapi.connect(str(path / "store.db"), isolation_level=None), 64) as connection:
+        await connection.execute(UNSYNCED)
         async with AsyncSqliteStore(connection, index=index, ttl=ttl) as store:
             await store.setup()
             yield store

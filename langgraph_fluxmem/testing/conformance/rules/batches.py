@@ -128,9 +128,9 @@ async def nothing_stays_when_a_read_is_refused(s: Face) -> None:
 @rules.both(index={"fields": ["text"]})
 async def nothing_stays_when_embedding_fails(s: Face) -> None:
     """All or nothing: when the embedding raises for one text, the caller is told and nothing of the batch stays."""
-    await s.put(("a",), "old", {"text": "apple"})
+    await s.put(("a",), "old", {"text": "apple"}, ["text"])
     with refused(Exception):
-        await s.batch([PutOp(("a",), "old", None), PutOp(("a",), "new", {"n": 1}), PutOp(("a",), "bad", {"text": "unembeddable"})])
+        await s.batch([PutOp(("a",), "old", None), PutOp(("a",), "new", {"n": 1}), PutOp(("a",), "bad", {"text": "unembeddable"}, ["text"])])
     assert [i.key for i in await s.search(("a",))] == ["old"]
 
 

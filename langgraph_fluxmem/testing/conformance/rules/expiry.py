@@ -19,6 +19,17 @@ KEPT: dict[str, Any] = {"omit_expired": True, "refresh_on_read": False}
 PLAIN: Any = ("plain",)
 
 
+@rules.both(ttl=KEPT, variants=PLAIN)
+async def is_said(s: Face) -> None:
+    """A store that takes a ttl says so in `supports_ttl`.
+
+    Reading: `BaseStore` has the attribute so that callers can ask before they put; AsyncSqliteStore expires items and says False, as the class
+    it inherits from first does.
+    """
+    await s.put(("a",), "k", {"n": 1}, ttl=1.0)
+    assert s.store.supports_ttl is True
+
+
 @rules.both(ttl=KEPT, waits=True, variants=PLAIN)
 async def expires(s: Face) -> None:
     """An item put with a ttl is gone when it has passed, and other items are not."""
@@ -113,8 +124,8 @@ async def omitted_by_query(s: Face) -> None:
 
     Reading: as for `ttl.omitted-by-get`.
     """
-    await s.put(("a",), "old", {"text": "apple"}, ttl=0.005)
-    await s.put(("a",), "new", {"text": "banana"})
+    await s.put(("a",), "old", {"text": "apple"}, ["text"], ttl=0.005)
+    await s.put(("a",), "new", {"text": "banana"}, ["text"])
     await s.pause(2.2)
     assert [i.key for i in await s.search(("a",), query="apple", limit=1)] == ["new"]
 
@@ -122,7 +133,7 @@ async def omitted_by_query(s: Face) -> None:
 @rules.both(ttl=REFRESHED, waits=True, variants=PLAIN)
 async def get_refreshes(s: Face) -> None:
     """With `refresh_on_read`, a get starts the time again, for the item that was got only."""
-    await s.batch([PutOp(("a",), key, {"n": 1}, ttl=0.05) for key in "xy"])
+    await s.batch([PutOp(("a",), key, {"of": key}, ttl=0.05) for key in "xy"])
     await s.pause(2.0)
     await s.get(("a",), "x")
     await s.pause(2.2)
@@ -133,7 +144,7 @@ async def get_refreshes(s: Face) -> None:
 @rules.both(ttl=REFRESHED, waits=True, variants=PLAIN)
 async def search_refreshes(s: Face) -> None:
     """With `refresh_on_read`, a search starts the time again, for the items it found only."""
-    await s.batch([PutOp((a,), "k", {"n": 1}, ttl=0.05) for a in "xy"])
+    await s.batch([PutOp((a,), "k", {"of": a}, ttl=0.05) for a in "xy"])
     await s.pause(2.0)
     await s.search(("x",))
     await s.pause(2.2)
@@ -197,7 +208,7 @@ async def refreshing_can_be_asked_for(s: Face) -> None:
 @rules.both(ttl=REFRESHED, waits=True, variants=PLAIN)
 async def each_get_of_a_batch_decides(s: Face) -> None:
     """In one batch, a get that refreshes does not refresh what its neighbour got."""
-    await s.batch([PutOp(("a",), key, {"n": 1}, ttl=0.05) for key in "xy"])
+    await s.batch([PutOp(("a",), key, {"of": key}, ttl=0.05) for key in "xy"])
     await s.pause(2.0)
     await s.batch([GetOp(("a",), "x", refresh_ttl=True), GetOp(("a",), "y", refresh_ttl=False)])
     await s.pause(2.2)

@@ -29,7 +29,7 @@ _ALL = Source(repr(_NAMES))
 @rules.both
 async def every_namespace_once(s: Face) -> None:
     """Each namespace that holds an item is listed, once, as a tuple."""
-    await s.batch([PutOp(n, k, {"n": 1}) for n in [("a",), ("a", "b"), ("c",)] for k in ("x", "y")])
+    await s.batch([PutOp(n, k, {"of": [n, k]}) for n in [("a",), ("a", "b"), ("c",)] for k in ("x", "y")])
     assert sorted(await s.list_namespaces()) == [("a",), ("a", "b"), ("c",)]
     assert all(type(n) is tuple for n in await s.list_namespaces())
 
@@ -90,14 +90,14 @@ async def deleting_the_last_item(s: Face) -> None:
 )
 async def conditions(s: Face, names: Any, where: dict[str, Any], expected: list[tuple[str, ...]]) -> None:
     """Prefix and suffix match whole labels, both at once if both are given; "*" stands for exactly one label."""
-    await s.batch([PutOp(n, "k", {"n": 1}) for n in names])
+    await s.batch([PutOp(n, "k", {"of": n}) for n in names])
     assert sorted(await s.list_namespaces(**where)) == expected
 
 
 @rules.both
 async def several_conditions(s: Face) -> None:
     """All match conditions of an operation must hold."""
-    await s.batch([PutOp(n, "k", {"n": 1}) for n in [("a", "b", "c"), ("a", "x", "c"), ("z", "b", "c")]])
+    await s.batch([PutOp(n, "k", {"of": n}) for n in [("a", "b", "c"), ("a", "x", "c"), ("z", "b", "c")]])
     both = (MatchCondition("prefix", ("a",)), MatchCondition("prefix", ("*", "b")))
     assert await s.batch([ListNamespacesOp(match_conditions=both)]) == [[("a", "b", "c")]]
 
@@ -116,7 +116,7 @@ async def several_conditions(s: Face) -> None:
 )
 async def depth(s: Face, names: Any, where: dict[str, Any], expected: list[tuple[str, ...]]) -> None:
     """`max_depth` cuts deeper namespaces, after the conditions, and lists what is then equal once."""
-    await s.batch([PutOp(n, "k", {"n": 1}) for n in names])
+    await s.batch([PutOp(n, "k", {"of": n}) for n in names])
     assert sorted(await s.list_namespaces(**where)) == expected
 
 
@@ -135,7 +135,7 @@ async def pages(s: Face) -> None:
 @rules.both
 async def pages_of_cut_namespaces(s: Face) -> None:
     """`limit` and `offset` count what is listed, so after `max_depth` has cut and equal ones are one."""
-    await s.batch([PutOp((a, b), "k", {"n": 1}) for a in "xyz" for b in "abc"])
+    await s.batch([PutOp((a, b), "k", {"of": a + b}) for a in "xyz" for b in "abc"])
     shown = [await s.list_namespaces(max_depth=1, limit=2, offset=n) for n in (0, 2)]
     assert sorted(n for page in shown for n in page) == [("x",), ("y",), ("z",)]
 
@@ -143,6 +143,6 @@ async def pages_of_cut_namespaces(s: Face) -> None:
 @rules.both
 async def pages_of_matching_namespaces(s: Face) -> None:
     """`limit` and `offset` count what matches."""
-    await s.batch([PutOp((a, str(n)), "k", {"n": 1}) for n in range(4) for a in "xy"])
+    await s.batch([PutOp((a, str(n)), "k", {"of": [a, n]}) for n in range(4) for a in "xy"])
     shown = [await s.list_namespaces(prefix=("y",), limit=3, offset=n) for n in (0, 3)]
     assert sorted(n for page in shown for n in page) == [("y", str(n)) for n in range(4)]

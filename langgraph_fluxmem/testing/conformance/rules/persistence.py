@@ -25,9 +25,9 @@ async def everything_is_kept(s: Face) -> None:
 @rules.both
 async def deletes_are_kept(s: Face) -> None:
     """What was deleted or overwritten does not come back when the store is opened again."""
-    await s.batch([PutOp(("a",), key, {"n": 1}) for key in "xyz"])
+    await s.batch([PutOp(("a",), key, {"n": 1, "of": key}) for key in "xyz"])
     await s.delete(("a",), "x")
-    await s.put(("a",), "y", {"n": 2})
+    await s.put(("a",), "y", {"n": 2, "of": "y"})
     await s.reopen()
     assert sorted((i.key, i.value["n"]) for i in await s.search(("a",))) == [("y", 2), ("z", 1)]
 
@@ -35,7 +35,7 @@ async def deletes_are_kept(s: Face) -> None:
 @rules.both(index={"fields": ["text"]})
 async def vectors_are_kept(s: Face) -> None:
     """A store that is opened again finds by meaning as before, and keeps no vector of what was deleted."""
-    await s.batch([PutOp(("a",), text, {"text": text}) for text in ("apple", "banana", "cherry")])
+    await s.batch([PutOp(("a",), text, {"text": text}, ["text"]) for text in ("apple", "banana", "cherry")])
     await s.delete(("a",), "cherry")
     await s.reopen()
     found = await s.search(("a",), query="banana")
@@ -72,7 +72,7 @@ async def a_crash_in_a_batch(s: Face, how: Any, fraction: float) -> None:
 @rules.both(needs=("multi-process",), waits=True, variants=("plain",))
 async def another_process_is_seen(s: Face) -> None:
     """What another process puts and deletes is seen by this one, which was open before."""
-    await s.batch([PutOp(("a",), key, {"n": 1}) for key in "xy"])
+    await s.batch([PutOp(("a",), key, {"of": key}) for key in "xy"])
     assert len(await s.search(("a",))) == 2
     await s.elsewhere("put(('a',), 'z', {'n': 2})")
     await s.elsewhere("delete(('a',), 'x')")
@@ -90,7 +90,7 @@ async def another_process_sees(s: Face) -> None:
 @rules.both(index={"fields": ["text"]}, needs=("multi-process",), waits=True)
 async def another_process_is_found_by_query(s: Face) -> None:
     """What another process puts, overwrites and deletes counts for this one's next query."""
-    await s.batch([PutOp(("a",), key, {"text": "apple"}) for key in "xy"])
+    await s.batch([PutOp(("a",), key, {"text": f"apple {key}"}, ["text"]) for key in "xy"])
     assert len(await s.search(("a",), query="apple")) == 2
-    await s.elsewhere("batch([PutOp(('a',), 'x', None), PutOp(('a',), 'y', {'text': 'cherry'}), PutOp(('a',), 'z', {'text': 'banana'})])")
+    await s.elsewhere("batch([PutOp(('a',), 'x', None), PutOp(('a',), 'y', {'text': 'cherry'}, ['text']), PutOp(('a',), 'z', {'text': 'banana'}, ['text'])])")
     assert [i.key for i in await s.search(("a",), query="banana")] == ["z", "y"]

@@ -84,7 +84,7 @@ async def a_query_without_an_index_is_ignored(s: Face) -> None:
 
     Reading: "Without this configuration, semantic search is disabled"; the stock stores list as if no query were given.
     """
-    await s.batch([PutOp(("a",), str(n), {"text": "apple"}) for n in range(3)])
+    await s.batch([PutOp(("a",), str(n), {"text": f"apple {n}"}) for n in range(3)])
     found = await s.search(("a",), query="banana")
     assert sorted(i.key for i in found) == ["0", "1", "2"]
     assert [i.score for i in found] == [None, None, None]
