@@ -32,7 +32,7 @@ class Repair:
     @property
     def novelty(self) -> bool:
         """Whether the episode has been stuck for so long that only evidence from just such moments counts."""
-        return self.stuck >= 15
+        return self.stuck >= 20
 
     @property
     def caution(self) -> float:

@@ -106,10 +106,11 @@ class Scene:
     _owed: dict[str, int] | None = None
 
     def kind(self, span: str) -> str:
-        """Where `span` occurs: ``n``, else ``t``, else ``o``; ``""`` when nowhere."""
+        """What names `span`: ``n``, ``t`` or both, ``nt``; else ``o`` when it is only seen; ``""`` when it is nowhere."""
         known = self._kinds.get(span)
         if known is None:
-            known = next((kind for kind, _, text in self.sources if span in parse(text).spans), "")
+            found = {kind for kind, _, text in self.sources if span in parse(text).spans}
+            known = ("n" if "n" in found else "") + ("t" if "t" in found else "") or ("o" if found else "")
             self._kinds[span] = known
         return known
 

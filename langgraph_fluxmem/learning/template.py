@@ -115,7 +115,7 @@ def _of_pairs(action: Action, scene: Scene) -> ActionTemplate:
         if kind:
             slots.append(span)
         general.append(f"{key}=<{kind}>" if kind else f"{key}")
-        middle.append(f"{key}=<{kind}>" if kind in ("n", "t") else f"{key}={value}")
+        middle.append(f"{key}=<{kind}>" if kind and kind != "o" else f"{key}={value}")
     name = head[1]
     key = " ".join((name, *middle))
     literal = " ".join((name, *(f"{k}={v}" for k, v in pairs if (k, v) != head)))
