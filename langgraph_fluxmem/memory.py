@@ -22,6 +22,7 @@ from langgraph_fluxmem.schema import Activation, Applied, Episode, Feedback, Sit
 from langgraph_fluxmem.stages import Stages
 
 if TYPE_CHECKING:
+    from langgraph_fluxmem.ledger.rows import OperationRow
     from langchain_core.embeddings import Embeddings
 
     from langgraph_fluxmem.store import FluxMemStore
@@ -271,6 +272,14 @@ class FluxMem:
         return await self._arun(self.stages.restore(_activation_in(state)))
 
     # ------------------------------------------------------------------------------------------------------------------------ care
+    def log(self, *, namespace: Sequence[str] | None = None, limit: int = 100) -> list[OperationRow]:
+        """The newest `limit` operations, newest first: what changed memory, when, from where, and whether it was undone."""
+        return self._run(self.stages.log(namespace=namespace, limit=limit))
+
+    async def alog(self, *, namespace: Sequence[str] | None = None, limit: int = 100) -> list[OperationRow]:
+        """Async twin of `log`."""
+        return await self._arun(self.stages.log(namespace=namespace, limit=limit))
+
     def verify(self) -> list[str]:
         """Compare every projection with the ledger, and the ledger with itself: one line for each difference, none when all is well."""
         return self.engine.verify()

@@ -12,7 +12,7 @@ from langgraph_fluxmem import episodes, formation, ingestion, refinement
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.errors import ConfigError, ForeignMemoryError, InvalidContentError
 from langgraph_fluxmem.namespaces import check_namespace
-from langgraph_fluxmem.requests import Load, Stage, Undo
+from langgraph_fluxmem.requests import Call, Load, Stage, Undo
 from langgraph_fluxmem.schema import Action, Activation, Advice, Applied, Episode, Feedback, Provenance, Situation
 from langgraph_fluxmem.text import check_text
 
@@ -118,6 +118,11 @@ class Stages:
     def undo(self, operation: str, *, cascade: bool) -> Stage:
         """Undo an operation by its id."""
         return (yield Undo(operation, cascade))
+
+    def log(self, *, namespace: Sequence[str] | None, limit: int) -> Stage:
+        """The newest operations."""
+        where = None if namespace is None else check_namespace(namespace)
+        return (yield Call(lambda engine: engine.ledger.operations(where, limit=limit)))
 
     def restore(self, activation: Activation) -> Stage:
         """Bind an activation from a graph's state and load the texts of its facts."""

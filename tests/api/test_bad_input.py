@@ -381,3 +381,18 @@ def test_vectors_are_kept_normalised(mem: FluxMem) -> None:
     (row,) = mem.engine.ledger.nodes(HERE)
     (vector,) = mem.engine.ledger.vectors(HERE, [row.texts[0].hash]).values()
     assert np.isclose(np.linalg.norm(vector), 1.0)
+
+
+def test_the_log_names_operations_that_can_be_undone(mem: FluxMem) -> None:
+    mem.remember(["ada is on the team plan", "bob is on no plan"])
+    activation = mem.recall("plan")
+    learned = mem.learn(activation, Feedback(outcome="success", used=[activation.facts[0].id]))
+    newest, oldest = mem.log()
+    assert (newest.id, newest.kind, oldest.kind) == (learned.operation, "learn", "remember")
+    mem.undo(newest.id)
+    undo, undone, _ = mem.log(namespace=HERE)
+    assert undo.kind == "undo"
+    assert undone.undone
+    assert mem.recall("plan").facts[0].why.signals.get("served") is None
+    mem.undo(undo.id)
+    assert mem.recall("plan").facts[0].why.signals["served"] > 0
