@@ -22,7 +22,7 @@ from langgraph_fluxmem.execution import current
 from langgraph_fluxmem.requests import Stage
 from langgraph_fluxmem.schema import Provenance
 from langgraph_fluxmem.storing.batching import batch
-from langgraph_fluxmem.storing.fields import Index, configured
+from langgraph_fluxmem.storing.fields import configured
 from langgraph_fluxmem.storing.sweeping import Sweeper
 
 if TYPE_CHECKING:

@@ -38,9 +38,7 @@ class _Before:
     known: Mapping[Namespace, frozenset[str]]
 
 
-def batch(
-    ops: Iterable[Any], index: Index | None, *, omit_expired: bool, provenance: Callable[[], Provenance]
-) -> Stage:
+def batch(ops: Iterable[Any], index: Index | None, *, omit_expired: bool, provenance: Callable[[], Provenance]) -> Stage:
     """Answer a batch: reads see the memory as it was before; of several puts of a key the last counts; all writes are made, or none.
 
     Raises:
@@ -111,7 +109,9 @@ def _plans(work: Operations, before: _Before, index: Index | None, provenance: P
     for namespace, writes in grouped.items():
         operation = uuid.uuid4().hex
         rows = before.rows[namespace]
-        nodes = [_node(write, rows.get(write.key), operation, before.now) for write in writes if write.value is not None or write.key in rows]
+        nodes = [
+            _node(write, rows.get(write.key), operation, before.now) for write in writes if write.value is not None or write.key in rows
+        ]
         wanted = {name for write in writes for name in write.indexed.contents} - before.known[namespace]
         if nodes:
             kind = "put" if any(node.body is not None for node in nodes) else "delete"
@@ -144,4 +144,3 @@ def _check_dims(matrix: Any, index: Index | None) -> None:
         raise DimensionMismatchError(
             f"index['dims'] is {index.dims}, and the embedding gave vectors of {matrix.shape[1]} dimensions; set dims to {matrix.shape[1]}, or leave it out"
         )
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from langchain_core.embeddings import Embeddings
 from langgraph.store.base import IndexConfig, ensure_embeddings, get_text_at_path, tokenize_path
@@ -14,6 +14,8 @@ from langgraph_fluxmem.schema import Text
 from langgraph_fluxmem.text import content_hash, terms
 
 if TYPE_CHECKING:
+    from langgraph.store.base.embed import EmbeddingsFunc
+
     from langgraph_fluxmem.ledger.rows import NodeRow
 
 _KEYS = ("dims", "embed", "fields")
@@ -72,9 +74,19 @@ def configured(index: IndexConfig | Mapping[str, Any] | None) -> tuple[Index | N
     embed = index.get("embed")
     if embed is not None and not isinstance(embed, (str, Embeddings)):
         if not callable(embed):
-            raise ConfigError(f"index['embed'] is a {type(embed).__name__}; give Embeddings, a function of a list of texts, or 'provider:model'")
-        embed = ensure_embeddings(embed)
+            raise ConfigError(
+                f"index['embed'] is a {type(embed).__name__}; give Embeddings, a function of a list of texts, or 'provider:model'"
+            )
+        embed = _of_function(cast("EmbeddingsFunc", embed))
     return Index(paths, dims), embed
+
+
+def _of_function(function: EmbeddingsFunc) -> Embeddings:
+    """A function (sync or async) as an embedding. The memory knows it by its name, so that another one is noticed."""
+    made = ensure_embeddings(function)
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    setattr(made, "fingerprint", f"function {name}")  # noqa: B010 - `embeddings.resolve` reads it where it is there
+    return made
 
 
 def checked_paths(paths: object, what: str = "index") -> tuple[str, ...]:

@@ -66,7 +66,9 @@ def sorted_out(ops: Iterable[Any], index: Index | None) -> Operations:
         elif isinstance(op, ListNamespacesOp):
             batch.listings.append((position, _listing(op)))
         else:
-            raise TypeError(f"operation {position} of the batch is a {type(op).__name__}; expected GetOp, PutOp, SearchOp or ListNamespacesOp")
+            raise TypeError(
+                f"operation {position} of the batch is a {type(op).__name__}; expected GetOp, PutOp, SearchOp or ListNamespacesOp"
+            )
     return batch
 
 

@@ -108,9 +108,7 @@ class Reader:
             found.sort(key=lambda pair: -pair[1].op)
         return found
 
-    def _scored(
-        self, search: Search, vector: Vector, namespaces: Sequence[Namespace], stop: int
-    ) -> list[tuple[float, Namespace, NodeRow]]:
+    def _scored(self, search: Search, vector: Vector, namespaces: Sequence[Namespace], stop: int) -> list[tuple[float, Namespace, NodeRow]]:
         found: list[tuple[float, Namespace, NodeRow]] = []
         best = self._best_of_view if len(namespaces) <= FEW else self._best_of_shelf
         for namespace in namespaces:
@@ -136,10 +134,12 @@ class Reader:
             rows = rows[rows >= 0]
         top = view.dense_top(vector, count, allowed=rows)
         scores = view.dense_at(vector, top)
-        ids = [view.ids[row] for row in top]
+        ids = [view.ids[int(row)] for row in top]
         loaded = self.engine.ledger.load(namespace, ids)
         return [
-            (float(score), row) for score, version in zip(scores, ids, strict=True) if (row := loaded.get(version)) is not None and row.body is not None
+            (float(score), row)
+            for score, version in zip(scores, ids, strict=True)
+            if (row := loaded.get(version)) is not None and row.body is not None
         ]
 
     def _best_of_shelf(self, search: Search, vector: Vector, namespace: Namespace, count: int) -> list[tuple[float, NodeRow]]:
@@ -215,7 +215,11 @@ def _moment(seconds: float) -> datetime:
 
 def _item(row: NodeRow, namespace: Namespace) -> Item:
     return Item(
-        value=copied(value_of(row)), key=row.key, namespace=namespace, created_at=_moment(row.created_at), updated_at=_moment(row.updated_at)
+        value=copied(value_of(row)),
+        key=row.key,
+        namespace=namespace,
+        created_at=_moment(row.created_at),
+        updated_at=_moment(row.updated_at),
     )
 
 

@@ -39,7 +39,7 @@ class Sweeper:
         while not self._stop.wait(self._interval):
             try:
                 gone = self._sweep()
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the next sweep may succeed
                 _log.exception("the sweep of expired items failed and is tried again in %g s", self._interval)
             else:
                 if gone:

@@ -19,7 +19,9 @@ def checked(value: object, what: str = "value") -> dict[str, Any]:
         InvalidContentError: not a mapping, or something in it that JSON cannot carry; the message holds the path to it.
     """
     if not isinstance(value, Mapping):
-        raise InvalidContentError(f"{what} is a {type(value).__name__}, expected a mapping with string keys; wrap it, as in {{'value': ...}}")
+        raise InvalidContentError(
+            f"{what} is a {type(value).__name__}, expected a mapping with string keys; wrap it, as in {{'value': ...}}"
+        )
     copied = _plain(value, what, 0)
     assert isinstance(copied, dict)
     return copied
