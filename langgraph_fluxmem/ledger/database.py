@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
-from langgraph_fluxmem.errors import LedgerError, MissingExtraError, NotAMemoryError
+from langgraph_fluxmem.errors import FluxMemError, LedgerError, MissingExtraError, NotAMemoryError
 from langgraph_fluxmem.ledger.sql import Session
 
 Durability = Literal["process", "power"]
@@ -144,7 +144,9 @@ class Database:
         """Turn the driver's errors into ours."""
         try:
             yield
-        except (DBAPIError, *self._driver_errors()) as error:
+        except FluxMemError:
+            raise
+        except (DBAPIError, OSError, *self._driver_errors()) as error:
             raise self.translate(error, action) from error
 
     def _driver_errors(self) -> tuple[type[Exception], ...]:
@@ -152,9 +154,9 @@ class Database:
         return (driver.Error,)
 
     def translate(self, error: Exception, action: str) -> Exception:
-        """The error to raise for a failure of the driver while trying to `action` the ledger; other errors as they are."""
+        """The error to raise for a failure of driver or system while trying to `action` the ledger; other errors as they are."""
         cause = error.orig if isinstance(error, DBAPIError) and isinstance(error.orig, Exception) else error
-        if not isinstance(cause, self._driver_errors()):
+        if isinstance(cause, FluxMemError) or not isinstance(cause, (OSError, *self._driver_errors())):
             return error
         translated = LedgerError(f"cannot {action} the ledger {self.name}: {self._meaning(str(cause).strip())}")
         translated.__cause__ = error
@@ -168,6 +170,8 @@ class Database:
             mend = "it is read-only; give this user write permission on the directory and its files"
         elif "full" in low or "no space" in low:
             mend = "the disk is full; free some space and try again, the memory is as it was before"
+        elif "disk i/o" in low:
+            mend = "the disk is full, a quota or file size limit is reached, or the disk fails; mend that and try again, the memory is as it was before"
         elif "malformed" in low or "not a database" in low or "corrupt" in low:
             mend = "the file is corrupt; restore ledger.sqlite from a backup (projections are rebuilt from it)"
         elif "unable to open" in low:

@@ -61,7 +61,7 @@ class Statement:
         if found is None:
             construct: Any = self._build(dialect.name) if callable(self._build) else self._build
             compiled = construct.compile(dialect=dialect, column_keys=self._columns, compile_kwargs={"render_postcompile": True})
-            constants = {name: value for name, value in compiled.params.items() if value is not None}
+            constants = {name: value for name, value in compiled.params.items() if not compiled.binds[name].required}
             found = self._compiled[dialect.name] = (str(compiled), constants)
         return found
 
