@@ -131,6 +131,12 @@ class NamespaceView:
         """(size,) whether a row has a vector at all (an item put without an index has texts only)."""
         return self._by_row("has_vector", self._vectors.count > 0)
 
+    @property
+    def lengths(self) -> NDArray[np.float32]:
+        """(size,) number of terms of each row."""
+        lengths = self._document_lengths()
+        return lengths if self._live is None else lengths[self._live]
+
     def rows_of(self, ids: Sequence[str]) -> Rows:
         """Row of each version id, -1 where this view does not show it."""
         slots = np.fromiter((self._slot_of.get(version, -1) for version in ids), dtype=np.int64, count=len(ids))
@@ -248,6 +254,13 @@ class NamespaceView:
         """The rows that hold a term, in row order."""
         rows = self._rows(self._posting(term)[0].astype(np.int64))
         return rows[rows >= 0]
+
+    def posting(self, term: str) -> tuple[Rows, NDArray[np.int32]]:
+        """The rows that hold a term (df,), in row order, and how often each does (df,)."""
+        slots, frequencies = self._posting(term)
+        rows = self._rows(slots.astype(np.int64))
+        shown = rows >= 0
+        return (rows, frequencies) if self._live is None else (rows[shown], frequencies[shown])
 
     def terms_of(self, row: int) -> Sequence[str]:
         """The terms of a row, in order, repeated as they occur."""
