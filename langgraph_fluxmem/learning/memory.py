@@ -219,6 +219,19 @@ class StepMemory:
             self._lenses.popitem(last=False)
         return made
 
+    def counts(self) -> dict[str, dict[str, Counts]]:
+        """All evidence: template -> situation pattern (``""``: any) -> sums over its steps, without those that are zero."""
+        found: dict[str, dict[str, list[float]]] = {}
+        for step in self.steps.values():
+            if any(step.evidence):
+                for level in dict.fromkeys((step.levels[0], step.key)):
+                    sums = found.setdefault(level, {})
+                    for pattern in ("", *step.links):
+                        kept = sums.setdefault(pattern, [0.0, 0.0, 0.0])
+                        for channel, weight in enumerate(step.evidence):
+                            kept[channel] += weight
+        return {level: {pattern: (row[0], row[1], row[2]) for pattern, row in sums.items()} for level, sums in found.items()}
+
     def _change(self, target: str, channel: int, weight: float) -> None:
         step = self.steps.get(target)
         if step is None:
