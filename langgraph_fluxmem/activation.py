@@ -12,7 +12,7 @@ import numpy as np
 from langgraph_fluxmem import context, formation, refinement
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.learned import Learned
-from langgraph_fluxmem.requests import Embed, Hidden, LearnedOf, Stage, Views
+from langgraph_fluxmem.requests import Embed, Hidden, LearnedOf, Load, Stage, Views
 from langgraph_fluxmem.schema import Activation, RecalledEpisode, RecalledFact, Situation, Vector, Why
 
 STEPS = 5
@@ -59,7 +59,18 @@ def form(activation: Activation, *, config: Config, signals: Mapping[str, float]
             "episodes": _episodes(learned, task_vector),
         }
     )
-    return formed.model_copy(update={"context": context.serialise(formed, config.context_tokens)})
+    kept = yield from _kept(activation)
+    shown = formed.model_copy(update={"facts": (*kept, *facts)})
+    return formed.model_copy(update={"context": context.serialise(shown, config.context_tokens)})
+
+
+def _kept(activation: Activation) -> Stage:
+    """The facts that earlier rounds of this step proved right: they stay in the context while the search goes on."""
+    kept: tuple[RecalledFact, ...] = ()
+    for namespace in (activation.namespace, *activation.also) if activation.used else ():
+        facts = [RecalledFact(id=used, content="", namespace=namespace, score=1.0) for used in activation.used]
+        kept += formation.with_texts(facts, (yield Load(namespace, activation.used)))
+    return kept
 
 
 def query_text(situation: Situation) -> str:

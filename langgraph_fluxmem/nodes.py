@@ -164,6 +164,8 @@ class _Bodies:
         decided: Route = "done" if feedback.done else "next"
         if not feedback.done and feedback.outcome == "failure" and round_ + 1 < mem.config.max_rounds:
             decided = "again"
+        if decided == "again":
+            activation = activation.model_copy(update={"situation": self.reader.situation(state, steps_of(trace))})
         activation = yield from mem.stages.refine(activation, feedback, again=decided == "again")
         packed = _packed(activation, trace, episode=memory.get("episode"))
         packed["route"] = decided

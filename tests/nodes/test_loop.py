@@ -100,6 +100,17 @@ def test_failure_of_a_step_asks_again_with_other_facts(mem: FluxMem) -> None:
     assert mem.engine.ledger.head() == before + 1, "only the commit wrote"
 
 
+def test_what_proved_right_stays_in_the_context_of_the_next_round(mem: FluxMem) -> None:
+    mem.remember([f"door fact number {i}" for i in range(6)])
+    first = mem.recall("door fact", k=2)
+    right = first.facts[1]
+    second = mem.refine(first, Feedback(outcome="failure", used=[right.id]))
+    assert right.id not in [fact.id for fact in second.facts]
+    assert right.content in second.context
+    assert first.facts[0].content not in second.context
+    assert (second.round, second.used) == (1, (right.id,))
+
+
 def test_messages_become_steps_and_the_cursor_moves(mem: FluxMem) -> None:
     class State(MessagesState, FluxMemState): ...
 
