@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from langgraph_fluxmem import opening
 from langgraph_fluxmem.config import Config
+from langgraph_fluxmem.consolidation import Means, Report, Settings, consolidate
 from langgraph_fluxmem.engine import Engine
 from langgraph_fluxmem.errors import ClosedError
 from langgraph_fluxmem.execution import current
 from langgraph_fluxmem.ingestion import Rememberable
-from langgraph_fluxmem.namespaces import DEFAULT
+from langgraph_fluxmem.namespaces import DEFAULT, check_namespace
 from langgraph_fluxmem.nodes import MemoryNodes, activation_of, fluxmem_nodes
+from langgraph_fluxmem.operators import Operators, resolve_operators
 from langgraph_fluxmem.reading import Reader
 from langgraph_fluxmem.requests import Stage
 from langgraph_fluxmem.schema import Activation, Applied, Episode, Feedback, Situation
@@ -24,6 +26,8 @@ from langgraph_fluxmem.stages import Stages
 if TYPE_CHECKING:
     from langgraph_fluxmem.ledger.rows import OperationRow
     from langchain_core.embeddings import Embeddings
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.runnables import Runnable
 
     from langgraph_fluxmem.store import FluxMemStore
 
@@ -228,6 +232,49 @@ class FluxMem:
     async def aundo(self, operation: str, *, cascade: bool = False) -> Applied:
         """Async twin of `undo`."""
         return await self._arun(self.stages.undo(operation, cascade=cascade))
+
+    # --------------------------------------------------------------------------------------------------------------- consolidation
+    def consolidate(
+        self,
+        *,
+        namespace: Sequence[str] = DEFAULT,
+        model: BaseChatModel | str | Operators | None = None,
+        replay: Runnable[dict[str, Any], Any] | None = None,
+        thresholds: Settings | Mapping[str, Any] | None = None,
+        progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Report:
+        """Make skills of what has recurred in a namespace's episodes [F 3.3]; one operation, whose id the report gives for `undo`.
+
+        `model` judges (None: rules). `replay` is a Runnable that says what would have come of an episode (`consolidation.replaying`);
+        without one no rewrite is accepted offline. `thresholds` are those of `consolidation.Settings`. `progress` gets a dict per stage.
+        Only one consolidation of a namespace runs at a time, in any process: a second one is skipped, and its report says so.
+
+        Raises:
+            InvalidNamespaceError, ConfigError. LeaseLostError: another consolidation took over; nothing was written.
+        """
+        return self._run(consolidate(self._means(namespace, model, replay, thresholds), provenance=current().provenance, progress=progress))
+
+    async def aconsolidate(
+        self,
+        *,
+        namespace: Sequence[str] = DEFAULT,
+        model: BaseChatModel | str | Operators | None = None,
+        replay: Runnable[dict[str, Any], Any] | None = None,
+        thresholds: Settings | Mapping[str, Any] | None = None,
+        progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Report:
+        """Async twin of `consolidate`."""
+        means = self._means(namespace, model, replay, thresholds)
+        return await self._arun(consolidate(means, provenance=current().provenance, progress=progress))
+
+    def _means(
+        self,
+        namespace: Sequence[str],
+        model: BaseChatModel | str | Operators | None,
+        replay: Runnable[dict[str, Any], Any] | None,
+        thresholds: Settings | Mapping[str, Any] | None,
+    ) -> Means:
+        return Means(check_namespace(namespace), Settings.of(thresholds), resolve_operators(model), replay)
 
     # ---------------------------------------------------------------------------------------------------------------------- graphs
     def nodes(

@@ -1,0 +1,108 @@
+"""Stored episodes as consolidation reads them: what was done, in which situation, and what evidence says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from langgraph_fluxmem.consolidation.skill import Done, Skill, follow
+from langgraph_fluxmem.episodes import digest
+from langgraph_fluxmem.learning import derived
+from langgraph_fluxmem.learning.situation import as_text
+from langgraph_fluxmem.schema import Action, Outcome
+
+if TYPE_CHECKING:
+    from langgraph_fluxmem.learned import Learned
+
+SHOWN_RESULT = 160
+"""Characters of a step's result that a model is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act(Done):
+    """What was done, with the patterns of its situation and the sums of evidence on it."""
+
+    action: Action
+    links: tuple[str, ...]
+    result: str
+    progress: float
+    failure: float
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An episode: `id` names its version, `outcome` as committed, or as judged later where it was unknown."""
+
+    id: str
+    task: str
+    outcome: Outcome
+    acts: tuple[Act, ...]
+    op: int
+    metadata: Mapping[str, Any]
+
+    @property
+    def leading(self) -> tuple[Act, ...]:
+        """The acts that led on by evidence (all of them where nothing was learned), immediate repeats left out."""
+        led = [act for act in self.acts if act.progress > 0] or list(self.acts)
+        return tuple(act for before, act in zip([None, *led], led, strict=False) if before is None or before.text != act.text)
+
+    def transcript(self) -> str:
+        """The attempt as text for a model."""
+        lines = [f"task: {self.task}", f"outcome: {self.outcome}"]
+        lines += [f"- {act.text}" + (f" -> {' '.join(act.result.split())[:SHOWN_RESULT]}" if act.result.strip() else "") for act in self.acts]
+        return "\n".join(lines)
+
+
+def read(learned: Learned, ids: Iterable[str]) -> list[Attempt]:
+    """Attempts by episode version id, in log order; unknown ids, and episodes in which nothing was done, are left out."""
+    attempts: list[Attempt] = []
+    for id in ids:  # noqa: A001 - the field's word
+        row = learned.episodes.get(id)
+        if row is None or row.body is None or not row.body.get("steps"):
+            continue
+        acts = _acts(learned, id, row.body)
+        if acts:
+            attempts.append(Attempt(id, row.body["task"], _outcome(row.body["outcome"], acts), acts, row.op, row.body.get("metadata", {})))
+    return sorted(attempts, key=lambda attempt: (attempt.op, attempt.id))
+
+
+def context_of(skill: Skill, attempt: Attempt) -> str:
+    """Digest of the context an attempt followed a skill in: its task, and what filled the slots. Equal ones are not distinct contexts."""
+    taken = set(follow(skill, attempt.acts) or ())
+    return digest(attempt.task, sorted(act.text for act in attempt.acts if act.ordinal in taken and "<" in act.levels[0]))
+
+
+def trial(skill: Skill, attempt: Attempt) -> bool | None:
+    """Whether the attempt succeeded by the skill (True), failed by it (False), or says nothing about it (None)."""
+    if attempt.outcome == "unknown" or follow(skill, attempt.acts) is None:
+        return None
+    return attempt.outcome == "success"
+
+
+def latest(attempts: Sequence[Attempt], count: int) -> list[Attempt]:
+    """The `count` latest ones, in log order."""
+    return list(attempts[-count:])
+
+
+def _acts(learned: Learned, id: str, body: Mapping[str, Any]) -> tuple[Act, ...]:
+    acts: list[Act] = []
+    for ordinal, step in enumerate(body["steps"]):
+        made = derived(body, ordinal)
+        if made is None:
+            continue
+        key, levels, links = made
+        known = learned.steps.steps.get(f"{id}#{ordinal}")
+        progress, failure, loss = known.evidence if known is not None else (0.0, 0.0, 0.0)
+        acts.append(Act(ordinal, key, levels, as_text(step["action"]), step["action"], links, step.get("result", ""), progress, failure, loss))
+    return tuple(acts)
+
+
+def _outcome(committed: Outcome, acts: Sequence[Act]) -> Outcome:
+    if committed != "unknown":
+        return committed
+    last = acts[-1]
+    if not (last.progress or last.failure or last.loss):
+        return "unknown"
+    return "success" if last.progress > last.failure + last.loss else "failure"

@@ -1,0 +1,155 @@
+"""Induction by rules: what the successes of a cluster did alike becomes a skill; what some did becomes a step with conditions; what ended
+badly becomes a pitfall [F 3.3; LEARNING, section 2]."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from langgraph_fluxmem.consolidation import alignment
+from langgraph_fluxmem.consolidation.attempts import Act, Attempt
+from langgraph_fluxmem.consolidation.conditions import Rule, led_on, lost, readable_action, readable_condition, rule
+from langgraph_fluxmem.consolidation.maturity import lower_bound
+from langgraph_fluxmem.consolidation.settings import Settings
+from langgraph_fluxmem.consolidation.skill import LIKE, Skill, SkillStep
+from langgraph_fluxmem.operators.protocol import Template
+
+OVERLOADED = 0.34
+"""Successes that share less than this part of what they did are several skills in one: they are split."""
+ALIKE = 0.5
+"""How alike the runs of one skill are after such a split."""
+OPTIONAL = 8
+"""At most so many steps with conditions."""
+PITFALLS = 4
+NAME_WORDS = 8
+WHEN_CHARS = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Induced:
+    """A skill without identity (`node` is empty) and the successes it was induced from."""
+
+    skill: Skill
+    sources: tuple[str, ...]
+    templates: tuple[Template, ...]
+
+
+def induce(attempts: Sequence[Attempt], settings: Settings) -> list[Induced]:
+    """Skills of one cluster: one, or several when its successes do different things; none when they share nothing."""
+    successes = [attempt for attempt in attempts if attempt.outcome == "success"]
+    if len(successes) < settings.successes:
+        return []
+    runs = [attempt.leading for attempt in successes]
+    shared = alignment.columns(runs, settings.support)
+    if len(shared) < OVERLOADED * median(len(run) for run in runs):
+        parts = [group for group in alignment.groups(runs, ALIKE) if len(group) >= settings.successes]
+        if parts and parts != [list(range(len(runs)))]:
+            rest = [attempt for attempt in attempts if attempt.outcome != "success"]
+            split = [_one([successes[i] for i in group], rest, settings) for group in parts]
+            return [induced for induced in split if induced is not None]
+    found = _one(successes, [attempt for attempt in attempts if attempt.outcome != "success"], settings)
+    return [found] if found is not None else []
+
+
+def _one(successes: Sequence[Attempt], others: Sequence[Attempt], settings: Settings) -> Induced | None:
+    runs = [attempt.leading for attempt in successes]
+    acts = [act for attempt in (*successes, *others) for act in attempt.acts]
+    required = [_required(column, acts, settings) for column in alignment.columns(runs, settings.support)]
+    optional = _optional(runs, required, acts, settings)
+    steps = _placed(required, optional, runs)
+    if not required and len(optional) < 2:
+        return None
+    tasks = [attempt.task for attempt in successes]
+    skill = Skill(
+        node="",
+        name=_name(tasks, steps),
+        when=_when(tasks),
+        steps=tuple(steps),
+        pitfalls=pitfalls(acts, others, settings),
+    )
+    return Induced(skill, tuple(attempt.id for attempt in successes), tuple(_template(step, runs) for step in steps))
+
+
+def _required(column: alignment.Column, acts: Sequence[Act], settings: Settings) -> SkillStep:
+    templates = column.templates()
+    found = rule(led_on(_doing(acts, templates)), conditions=settings.conditions, z=settings.z)
+    return SkillStep(readable_action(column.key()), templates, tuple(map(readable_condition, found.when)), False, found.good, found.total)
+
+
+def _optional(runs: Sequence[alignment.Run], required: Sequence[SkillStep], acts: Sequence[Act], settings: Settings) -> list[SkillStep]:
+    """Steps that some successes did, under conditions that make them lead on."""
+    count: Counter[str] = Counter()
+    for run in runs:
+        count.update({act.key for act in run if not any(step.done_by(act.key, act.levels) for step in required)})
+    ranked: list[tuple[Rule, str]] = []
+    for key, times in count.items():
+        if times >= 2:
+            found = rule(led_on(_doing(acts, (key,))), conditions=settings.conditions, z=settings.z)
+            if found.bound >= settings.floor:
+                ranked.append((found, key))
+    ranked.sort(key=lambda item: (-item[0].good, item[1]))
+    return [
+        SkillStep(readable_action(key), (key,), tuple(map(readable_condition, found.when)), True, found.good, found.total)
+        for found, key in ranked[:OPTIONAL]
+    ]
+
+
+def _placed(required: Sequence[SkillStep], optional: Sequence[SkillStep], runs: Sequence[alignment.Run]) -> list[SkillStep]:
+    """All steps in the order in which they are done: by their mean place in the runs; required ones keep theirs."""
+
+    def place(step: SkillStep) -> float:
+        places = [
+            number / len(run) for run in runs for number, act in enumerate(run) if step.done_by(act.key, act.levels)
+        ]
+        return sum(places) / len(places) if places else 1.0
+
+    at = 0.0
+    ordered: list[tuple[float, int, SkillStep]] = []
+    for number, step in enumerate(required):
+        at = max(at, place(step))
+        ordered.append((at, number, step))
+    ordered += [(place(step), len(required) + number, step) for number, step in enumerate(optional)]
+    return [step for _, _, step in sorted(ordered, key=lambda item: item[:2])]
+
+
+def pitfalls(acts: Sequence[Act], failures: Sequence[Attempt], settings: Settings) -> tuple[str, ...]:
+    """What ended badly again and again: actions that lost, and actions that failed attempts ended with."""
+    found: list[tuple[float, str]] = []
+    for key in sorted({act.key for act in acts if act.loss > 0}):
+        bad = rule(lost(_doing(acts, (key,))), conditions=settings.conditions, z=settings.z)
+        if bad.good >= 2 and bad.bound >= settings.pitfall:
+            conditions = f" if {'; '.join(map(readable_condition, bad.when))}" if bad.when else ""
+            found.append((bad.bound, f"do not {readable_action(key)}{conditions}: it ended badly {bad.good:g} of {bad.total:g} times"))
+    named = {key for key in {act.key for act in acts} if any(readable_action(key) in text for _, text in found)}
+    ends = Counter(attempt.acts[-1].key for attempt in failures if attempt.outcome == "failure" and attempt.acts)
+    for key, times in sorted(ends.items()):
+        done = sum(act.key == key for act in acts)
+        bound = lower_bound(times, done, settings.z)
+        if times >= 2 and bound >= settings.pitfall and key not in named:
+            found.append((bound, f"{readable_action(key)} was the last step of {times} attempts that failed, of {done} times it was done"))
+    found.sort(key=lambda item: (-item[0], item[1]))
+    return tuple(text for _, text in found[:PITFALLS])
+
+
+def _doing(acts: Sequence[Act], templates: Sequence[str]) -> list[Act]:
+    wanted = set(templates)
+    return [act for act in acts if act.key in wanted or not wanted.isdisjoint(act.levels)]
+
+
+def _template(step: SkillStep, runs: Sequence[alignment.Run]) -> Template:
+    support = sum(any(step.done_by(act.key, act.levels) for act in run) for run in runs)
+    return Template(step.text, support, step.when)
+
+
+def _when(tasks: Sequence[str]) -> str:
+    text = alignment.common_text([" ".join(task.split()) for task in tasks])
+    return LIKE + (text if len(text) <= WHEN_CHARS else text[: WHEN_CHARS - 1] + "…")
+
+
+def _name(tasks: Sequence[str], steps: Sequence[SkillStep]) -> str:
+    words = [word for word in alignment.common_text([" ".join(task.split()) for task in tasks]).split() if word != "…"]
+    if len(words) < 2:
+        words = " ".join(step.text for step in steps[:2]).split()
+    return " ".join(words[:NAME_WORDS]).strip(" ,.;:")

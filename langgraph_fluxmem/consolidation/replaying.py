@@ -1,0 +1,88 @@
+"""Replay: what would have come of an episode if the skill had been followed? Answered by a Runnable the user gives.
+
+Its input is a dict: ``task``, ``actions`` (what to do, in order), ``episode`` (id), ``metadata`` (of the episode, for instance the seed of
+its environment). Its output is a bool, a number (success from 1 on), or a dict with ``success``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from langgraph_fluxmem.consolidation.attempts import Attempt
+from langgraph_fluxmem.consolidation.skill import Skill, follow
+from langgraph_fluxmem.errors import FeedbackError
+from langgraph_fluxmem.requests import Call, Stage
+from langgraph_fluxmem.schema import Action
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import Runnable
+
+    Replay: TypeAlias = Runnable[dict[str, Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What replays of a skill's source episodes gave: id -> success. `eta` is None when nothing could be replayed."""
+
+    outcomes: Mapping[str, bool]
+    runs: int
+
+    @property
+    def eta(self) -> float | None:
+        """Success rate."""
+        return sum(self.outcomes.values()) / len(self.outcomes) if self.outcomes else None
+
+
+def actions_under(skill: Skill, attempt: Attempt) -> tuple[Action, ...] | None:
+    """What would have been done: of the attempt's actions those that follow the skill. None when it did not follow it."""
+    taken = follow(skill, attempt.acts)
+    if taken is None:
+        return None
+    kept = set(taken)
+    return tuple(act.action for act in attempt.acts if act.ordinal in kept)
+
+
+def replay_skill(replay: Replay, skill: Skill, attempts: Sequence[Attempt], limit: int) -> Stage:
+    """Replay the latest `limit` attempts under a skill; one that lacks a step of it counts as failed. Returns `Replayed`."""
+    outcomes: dict[str, bool] = {}
+    runs = 0
+    for attempt in attempts[-limit:]:
+        actions = actions_under(skill, attempt)
+        outcomes[attempt.id] = False
+        if actions:
+            runs += 1
+            outcomes[attempt.id] = yield from _run(replay, attempt, actions)
+    return Replayed(outcomes, runs)
+
+
+def unneeded_steps(replay: Replay, skill: Skill, attempts: Sequence[Attempt], limit: int) -> Stage:
+    """Counterfactual replay: for each step, the share of attempts that succeed without it; None where it does nothing of its own.
+    Returns (shares, runs)."""
+    shares: list[float | None] = []
+    runs = 0
+    for number, step in enumerate(skill.steps):
+        rest = replace(skill, steps=skill.steps[:number] + skill.steps[number + 1 :])
+        good: list[bool] = []
+        if step.templates:
+            for attempt in attempts[-limit:]:
+                full, actions = actions_under(skill, attempt), actions_under(rest, attempt)
+                if actions and full and actions != full:
+                    runs += 1
+                    good.append((yield from _run(replay, attempt, actions)))
+        shares.append(sum(good) / len(good) if good else None)
+    return shares, runs
+
+
+def _run(replay: Replay, attempt: Attempt, actions: Sequence[Action]) -> Stage:
+    given = {"task": attempt.task, "actions": list(actions), "episode": attempt.id, "metadata": dict(attempt.metadata)}
+    return _success((yield Call(lambda _: replay.invoke(given))))
+
+
+def _success(answer: Any) -> bool:
+    if isinstance(answer, Mapping):
+        answer = answer.get("success")
+    if not isinstance(answer, bool | int | float):
+        raise FeedbackError(f"the replay returned {answer!r}; return a bool, a number, or a dict with 'success'")
+    return answer >= 1

@@ -1,0 +1,95 @@
+"""Rewriting: one round for one proposal. What the operators write is replayed; it stays only if it does better, or as well in fewer tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from langgraph_fluxmem.consolidation import pems
+from langgraph_fluxmem.consolidation.attempts import Attempt, read
+from langgraph_fluxmem.consolidation.inducing import Json, accepts
+from langgraph_fluxmem.consolidation.means import Means
+from langgraph_fluxmem.consolidation.replaying import Replayed, replay_skill, unneeded_steps
+from langgraph_fluxmem.consolidation.skill import Skill
+from langgraph_fluxmem.operators.protocol import Cost, Judgement, Operators, Rewrite, Template
+from langgraph_fluxmem.operators.schemas import Drafted
+from langgraph_fluxmem.requests import Call, Embed, Hidden, LearnedOf, Stage
+
+if TYPE_CHECKING:
+    from langgraph_fluxmem.learned import Learned
+
+COUNTERFACTUALS = 3
+"""Attempts that are replayed without a step, to see whether it is needed."""
+PROPOSALS = 2
+"""Rewrites by rules that are tried in one round: all unneeded steps at once, then the least needed one alone."""
+
+
+def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
+    """One round (from 1) for one proposal. Returns the unit with what became of it: ``skill``, ``eta``, ``trace`` (one entry a round with
+    ``round``, ``refined``, ``gain``, ``value``, ``why``), ``done``; and ``cost``, ``replays`` of this round."""
+    namespace, settings, operators, replay = means.namespace, means.settings, means.operators, means.replay
+    cost = Cost()
+    out: Json = {**unit, "trace": list(unit["trace"]), "cost": cost.as_dict(), "replays": 0}
+    skill = Skill.of(unit["skill"])
+    if replay is None:
+        return {**out, "done": True, "trace": [*out["trace"], _entry(round_, False, 0.0, None, "without a replay no rewrite is accepted offline")]}
+    learned: Learned = yield LearnedOf(namespace, tuple(sorted((yield Hidden(namespace)))))
+    sources = read(learned, unit["sources"])
+    if not sources:
+        return {**out, "done": True, "trace": [*out["trace"], _entry(round_, False, 0.0, None, "its sources are gone")]}
+    unneeded, runs = yield from unneeded_steps(replay, skill, sources, min(COUNTERFACTUALS, settings.replays))
+    before = pems.value(unit["eta"] or 0.0, pems.tokens(skill.text()), 0.0)
+    why = "nothing left to rewrite"
+    tried: set[str] = {skill.text()}
+    for proposal in range(PROPOSALS):
+        judged: Judgement[Drafted] = yield Call(_asker(operators, _task(skill, unit, unneeded, sources, PROPOSALS * (round_ - 1) + proposal)))
+        cost.add(judged)
+        written = skill.redrafted(judged.value, skill.steps, source="model" if judged.by == "model" else skill.source)
+        if written.text() in tried:
+            continue
+        tried.add(written.text())
+        replayed: Replayed = yield from replay_skill(replay, written, sources, settings.replays)
+        runs += replayed.runs
+        better, why = accepts(unit["eta"], pems.tokens(skill.text()), replayed.eta, pems.tokens(written.text()))
+        if better:
+            assert replayed.eta is not None
+            now, old = yield Embed((written.text(), skill.text()))
+            after = pems.value(replayed.eta, pems.tokens(written.text()), pems.drift(now, old))
+            out |= {"skill": replace(written, history=skill.history).body(), "eta": replayed.eta, "replayed": dict(replayed.outcomes)}
+            out["trace"].append(_entry(round_, True, after - before, after, why))
+            break
+        if judged.by == "model":
+            break
+    else:
+        out["done"] = True
+    if len(out["trace"]) == len(unit["trace"]):
+        out["trace"].append(_entry(round_, False, 0.0, before, why))
+    return {**out, "cost": cost.as_dict(), "replays": runs}
+
+
+def _task(skill: Skill, unit: Mapping[str, Any], unneeded: Sequence[float | None], sources: Sequence[Attempt], round_: int) -> Rewrite:
+    failed = [attempt for attempt in sources if not unit["replayed"].get(attempt.id, True)]
+    templates = tuple(
+        Template(step.text, sum(any(step.done_by(act.key, act.levels) for act in attempt.acts) for attempt in sources), step.when)
+        for step in skill.steps
+    )
+    return Rewrite(
+        draft=skill.draft(),
+        templates=templates,
+        success_rate=unit["eta"] or 0.0,
+        failures=tuple(attempt.transcript() for attempt in failed[-2:]),
+        unneeded=tuple(unneeded),
+        round=round_,
+    )
+
+
+def _asker(operators: Operators, task: Rewrite) -> Callable[[object], Judgement[Drafted]]:
+    def ask(_: object) -> Judgement[Drafted]:
+        return operators.judge(task)
+
+    return ask
+
+
+def _entry(round_: int, refined: bool, gain: float, value: float | None, why: str) -> Json:
+    return {"round": round_, "refined": refined, "gain": gain, "value": value, "why": why}

@@ -1,0 +1,179 @@
+"""A whole consolidation as one stage, and the pieces that a graph runs one by one [F 3.3].
+
+acquire -> snapshot -> induce (each cluster) -> rewrite (each proposal, round by round) -> accept -> release
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from langgraph_fluxmem.consolidation.accepting import accept
+from langgraph_fluxmem.consolidation.inducing import Json, induce_cluster
+from langgraph_fluxmem.consolidation.means import Means
+from langgraph_fluxmem.consolidation.pems import Convergence, converged
+from langgraph_fluxmem.consolidation.report import Report
+from langgraph_fluxmem.consolidation.rewriting import rewrite_unit
+from langgraph_fluxmem.consolidation.settings import Settings
+from langgraph_fluxmem.consolidation.snapshot import jobs_of, snapshot
+from langgraph_fluxmem.operators.protocol import Cost
+from langgraph_fluxmem.requests import Call, Stage
+from langgraph_fluxmem.schema import Namespace, Provenance
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+def lease_name(namespace: Namespace) -> str:
+    """Name of the lease on consolidating a namespace."""
+    return "consolidate " + json.dumps(list(namespace), ensure_ascii=False)
+
+
+def acquire(namespace: Namespace, consolidation: str, settings: Settings) -> Stage:
+    """Take the lease for a consolidation, or take it again after a crash. Returns its fencing token, None while another one holds it."""
+    return (yield Call(lambda engine: engine.ledger.acquire_lease(lease_name(namespace), consolidation, settings.lease)))
+
+
+def release(namespace: Namespace, consolidation: str, token: int) -> Stage:
+    """Give the lease back."""
+    yield Call(lambda engine: engine.ledger.release_lease(lease_name(namespace), consolidation, token))
+
+
+def renew(namespace: Namespace, consolidation: str, token: int, settings: Settings) -> Stage:
+    """Hold the lease on.
+
+    Raises:
+        LeaseLostError: another consolidation has taken over.
+    """
+    yield Call(lambda engine: engine.ledger.renew_lease(lease_name(namespace), consolidation, token, settings.lease))
+
+
+def round_over(units: Sequence[Mapping[str, Any]], round_: int, settings: Settings) -> tuple[Convergence, Json]:
+    """Whether rewriting goes on after round `round_`, and the round's report. `units` are those that were rewritten in it."""
+    entries = [unit["trace"][-1] for unit in units if unit["trace"] and unit["trace"][-1]["round"] == round_]
+    refined = [entry["gain"] for entry in entries if entry["refined"]]
+    verdict = converged(refined, round_, epsilon=settings.epsilon, rounds=settings.rounds)
+    why = verdict.why
+    if verdict.done and not refined and entries:
+        why = f"{why}: {'; '.join(dict.fromkeys(entry['why'] for entry in entries))}"
+        verdict = Convergence(True, verdict.gain, why)
+    return verdict, {"round": round_, "tried": len(entries), "refined": len(refined), "gain": verdict.gain, "why": why}
+
+
+def report_of(
+    snapshot_: Mapping[str, Any],
+    clusters: Sequence[Mapping[str, Any]],
+    rounds: Sequence[Mapping[str, Any]],
+    accepted: Mapping[str, Any],
+    stopped: str,
+) -> Report:
+    """The report, from what the pieces returned; `accepted` also carries the sums ``cost`` and ``replays``."""
+    cost = accepted["cost"]
+    by_name = {result["cluster"]: result for result in clusters}
+    parts = [
+        {
+            "cluster": part["cluster"],
+            "episodes": part["episodes"],
+            "new": part["new"],
+            "explained": part["explained"],
+            "induced": by_name.get(part["cluster"], {}).get("induced", 0),
+            "why": by_name.get(part["cluster"], {}).get("why", "its skills explain all that is new"),
+        }
+        for part in snapshot_["clusters"]
+    ]
+    rejected = [report for result in clusters for report in result["rejected"]]
+    return Report.model_validate(
+        {
+            **{key: snapshot_[key] for key in ("id", "namespace", "position", "since", "episodes", "new", "explained", "warm_up")},
+            "operation": accepted["operation"],
+            "active": accepted["active"],
+            "clusters": parts,
+            "skills": [*accepted["skills"], *rejected],
+            "rounds": list(rounds),
+            "stopped": stopped,
+            "replays": accepted["replays"],
+            **{key: cost[key] for key in ("calls", "input_tokens", "output_tokens", "fallbacks")},
+            "fallback_reasons": cost["reasons"],
+        }
+    )
+
+
+def skipped(namespace: Namespace, consolidation: str, why: str) -> Report:
+    """Report of a consolidation that did not begin."""
+    return Report(id=consolidation, namespace=list(namespace), skipped=why)
+
+
+BUSY = "another consolidation of this namespace is under way"
+
+
+def begun(snapshot_: Mapping[str, Any]) -> str:
+    """Why there is nothing to do; empty when there is."""
+    if snapshot_["warm_up"]:
+        return f"warming up: {snapshot_['warm_up']} more episodes with a known outcome are needed"
+    if not snapshot_["new"]:
+        return "no episode is new"
+    return ""
+
+
+def consolidate(
+    means: Means,
+    *,
+    consolidation: str | None = None,
+    provenance: Provenance | None = None,
+    progress: Progress | None = None,
+) -> Stage:
+    """Consolidate a namespace; returns a `Report`. One consolidation of a namespace runs at a time: a second one is skipped, and says so."""
+    namespace, settings = means.namespace, means.settings
+    name = consolidation or uuid.uuid4().hex
+    token: int | None = yield from acquire(namespace, name, settings)
+    if token is None:
+        return skipped(namespace, name, BUSY)
+    try:
+        report = yield from _held(means, name, token, provenance or Provenance(), progress or _silent)
+    except Exception:
+        yield from release(namespace, name, token)
+        raise
+    yield from release(namespace, name, token)
+    return report
+
+
+def _held(means: Means, name: str, token: int, provenance: Provenance, progress: Progress) -> Stage:
+    namespace, settings = means.namespace, means.settings
+    taken: Json = yield from snapshot(means, name)
+    progress({"stage": "snapshot", "position": taken["position"], "new": taken["new"], "clusters": len(taken["jobs"])})
+    nothing = begun(taken)
+    cost, replays = Cost(), 0
+    results: list[Json] = []
+    for job in jobs_of(taken):
+        result: Json = yield from induce_cluster(means, job, taken)
+        results.append(result)
+        cost.plus(result["cost"])
+        replays += result["replays"]
+        progress({"stage": "induce", "cluster": job["cluster"], "induced": result["induced"], "why": result["why"]})
+        yield from renew(namespace, name, token, settings)
+    units = {unit["skill"]["node"]: unit for result in results for unit in result["units"]}
+    rounds: list[Json] = []
+    stopped = nothing or "nothing was proposed"
+    for round_ in range(1, settings.rounds + 1):
+        going = [node for node, unit in units.items() if not unit["done"]]
+        if not going:
+            break
+        for node in going:
+            units[node] = yield from rewrite_unit(means, units[node], round_)
+            cost.plus(units[node]["cost"])
+            replays += units[node]["replays"]
+            yield from renew(namespace, name, token, settings)
+        verdict, entry = round_over([units[node] for node in going], round_, settings)
+        rounds.append(entry)
+        stopped = verdict.why
+        progress({"stage": "rewrite", **entry})
+        if verdict.done:
+            break
+    accepted: Json = yield from accept(means, taken, list(units.values()), provenance, (lease_name(namespace), token))
+    progress({"stage": "accept", "operation": accepted["operation"], "active": accepted["active"]})
+    return report_of(taken, results, rounds, accepted | {"cost": cost.as_dict(), "replays": replays}, stopped)
+
+
+def _silent(event: dict[str, Any]) -> None:
+    del event

@@ -1,0 +1,201 @@
+"""A skill as it is stored, written out, and followed: steps with slots, each with the conditions under which it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from langgraph_fluxmem.consolidation.maturity import Status, Trials
+from langgraph_fluxmem.operators.schemas import Drafted, DraftStep
+
+LIKE = "the task is like: "
+"""How rules begin to say when a skill is of use."""
+PREFIX = "s-"
+"""Skill nodes are named so."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkillStep:
+    """One step.
+
+    Attributes:
+        text: the action with its slots, for people and prompts.
+        templates: template keys or patterns; an action that has one of them does this step. None: advice without an action of its own.
+        when: conditions on the situation (patterns of `learning.situation`, for the text), all of which must hold.
+        optional: done only where `when` holds; other steps belong to every run.
+        good, total: evidence the rule rests on: how often such a step led on, of how often it was tried.
+
+    """
+
+    text: str
+    templates: tuple[str, ...] = ()
+    when: tuple[str, ...] = ()
+    optional: bool = False
+    good: float = 0.0
+    total: float = 0.0
+
+    def done_by(self, key: str, levels: Sequence[str]) -> bool:
+        """Whether an action with this template key and these patterns does the step."""
+        return key in self.templates or any(level in self.templates for level in levels)
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """A skill's version.
+
+    Attributes:
+        node: of all its versions. number: counts texts from 1. base: version id this one was made from, None for the first.
+        revision: version id that first had this text; trials are counted under it.
+        position: log position up to which episodes were looked at for it.
+        trials: as counted at the last consolidation. contexts: digests of the distinct contexts it succeeded in.
+        history: PEMS after each round that scored it, over all versions.
+        variant_of: node of the skill it is tried against; it takes that one's place once it is mature and does better.
+
+    """
+
+    node: str
+    name: str
+    when: str
+    steps: tuple[SkillStep, ...]
+    pitfalls: tuple[str, ...] = ()
+    status: Status = "candidate"
+    number: int = 1
+    revision: str = ""
+    base: str | None = None
+    position: int = 0
+    trials: Trials = field(default_factory=Trials)
+    contexts: tuple[str, ...] = ()
+    history: tuple[float, ...] = ()
+    variant_of: str | None = None
+    source: str = "rules"
+
+    def text(self) -> str:
+        """The skill as a prompt shows it; its length is what PEMS charges for."""
+        lines = [f"{self.name} - when {self.when}"]
+        lines += [f"{number}. {line}" for number, line in enumerate(self.lines(), 1)]
+        lines += [f"beware: {pitfall}" for pitfall in self.pitfalls]
+        return "\n".join(lines)
+
+    def lines(self) -> tuple[str, ...]:
+        """Its steps, one line each, with their conditions."""
+        return tuple(f"{step.text} ({'only if ' if step.optional else 'if '}{'; '.join(step.when)})" if step.when else step.text for step in self.steps)
+
+    def match(self) -> str:
+        """What a task is compared with: when to use it, without the words around."""
+        return self.when.removeprefix(LIKE)
+
+    def draft(self) -> Drafted:
+        """As operators see it: each acting step names itself as its template."""
+        return Drafted(
+            name=self.name,
+            when=self.when,
+            steps=[
+                DraftStep(template=number if step.templates else None, text=line)
+                for number, (step, line) in enumerate(zip(self.steps, self.lines(), strict=True))
+            ],
+            pitfalls=list(self.pitfalls),
+        )
+
+    def redrafted(self, draft: Drafted, templates: Sequence[SkillStep], *, source: str) -> Skill:
+        """The skill with the text of a draft, whose steps refer to `templates`; a line that was left as it is keeps its conditions."""
+        steps: list[SkillStep] = []
+        lines = {line: step for step, line in zip(self.steps, self.lines(), strict=True)}
+        for drafted in draft.steps:
+            text = " ".join(drafted.text.split())
+            if text in lines:
+                steps.append(lines[text])
+            elif drafted.template is None:
+                steps.append(SkillStep(text))
+            else:
+                steps.append(replace(templates[drafted.template], text=text, when=()))
+        pitfalls = tuple(" ".join(pitfall.split()) for pitfall in draft.pitfalls)
+        return replace(self, name=" ".join(draft.name.split()), when=" ".join(draft.when.split()), steps=tuple(steps), pitfalls=pitfalls, source=source)
+
+    def same_text(self, other: Skill) -> bool:
+        """Whether both say the same and are done by the same actions."""
+        return self.text() == other.text() and [step.templates for step in self.steps] == [step.templates for step in other.steps]
+
+    def body(self) -> dict[str, Any]:
+        """As JSON, for the ledger and for a graph's state."""
+        return {
+            "name": self.name,
+            "when": self.when,
+            "steps": [
+                {
+                    "text": step.text,
+                    "templates": list(step.templates),
+                    "when": list(step.when),
+                    "optional": step.optional,
+                    "good": step.good,
+                    "total": step.total,
+                }
+                for step in self.steps
+            ],
+            "pitfalls": list(self.pitfalls),
+            "status": self.status,
+            "number": self.number,
+            "revision": self.revision,
+            "base": self.base,
+            "position": self.position,
+            "trials": {"successes": self.trials.successes, "failures": self.trials.failures, "contexts": self.trials.contexts},
+            "contexts": list(self.contexts),
+            "pems": list(self.history),
+            "variant_of": self.variant_of,
+            "source": self.source,
+            "node": self.node,
+        }
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Skill:
+        """From `body`."""
+        return cls(
+            node=body["node"],
+            name=body["name"],
+            when=body["when"],
+            steps=tuple(
+                SkillStep(step["text"], tuple(step["templates"]), tuple(step["when"]), step["optional"], step["good"], step["total"])
+                for step in body["steps"]
+            ),
+            pitfalls=tuple(body["pitfalls"]),
+            status=cast("Status", body["status"]),
+            number=body["number"],
+            revision=body["revision"],
+            base=body["base"],
+            position=body["position"],
+            trials=Trials(**body["trials"]),
+            contexts=tuple(body["contexts"]),
+            history=tuple(body["pems"]),
+            variant_of=body["variant_of"],
+            source=body["source"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An action that was done: its place in the episode, template key, patterns, and the action as one line."""
+
+    ordinal: int
+    key: str
+    levels: tuple[str, ...]
+    text: str
+
+
+def follow(skill: Skill, run: Sequence[Done]) -> tuple[int, ...] | None:
+    """Ordinals of the actions by which a run followed the skill: every step that is not optional, in order, and the optional ones it did.
+
+    None when a step is missing, or the skill has none to follow.
+    """
+    required = [step for step in skill.steps if step.templates and not step.optional]
+    optional = [step for step in skill.steps if step.templates and step.optional]
+    taken: list[int] = []
+    at = 0
+    for done in run:
+        if at < len(required) and required[at].done_by(done.key, done.levels):
+            taken.append(done.ordinal)
+            at += 1
+        elif any(step.done_by(done.key, done.levels) for step in (*optional, *required[:at])):
+            taken.append(done.ordinal)
+    if not required:
+        return tuple(taken) or None
+    return tuple(taken) if at == len(required) else None

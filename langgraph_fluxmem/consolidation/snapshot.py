@@ -1,0 +1,141 @@
+"""Beginning of a consolidation: what the log holds at one position, which episodes are new, and which clusters have something to learn.
+
+Everything a later step needs is JSON, so that a graph can keep it in its checkpoints and a crash resumes at the cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from langgraph_fluxmem.consolidation.attempts import context_of, read, trial
+from langgraph_fluxmem.consolidation.clusters import cluster, mean_of
+from langgraph_fluxmem.consolidation.means import Means
+from langgraph_fluxmem.consolidation.settings import Settings
+from langgraph_fluxmem.consolidation.skill import Skill, follow
+from langgraph_fluxmem.requests import Call, Hidden, LearnedOf, Stage
+from langgraph_fluxmem.schema import Namespace
+from langgraph_fluxmem.skills import Held, SkillBook
+
+if TYPE_CHECKING:
+    from langgraph_fluxmem.engine import Engine
+    from langgraph_fluxmem.learned import Learned
+
+KIND = "consolidate"
+"""The verb of consolidation's operations in the log."""
+Json = dict[str, Any]
+
+
+def operation_id(consolidation: str, position: int) -> str:
+    """Id of the operation a consolidation writes; it names the position up to which episodes were looked at, so that an undo forgets it."""
+    return f"{KIND}-{position}-{consolidation}"
+
+
+def looked_up_to(operations: Sequence[Any]) -> int:
+    """The position up to which live consolidations (operation rows) have looked at episodes; 0 when there is none."""
+    done = [operation for operation in operations if operation.kind == KIND and not operation.undone]
+    return max((int(operation.id.split("-", 2)[1]) for operation in done), default=0)
+
+
+def snapshot(means: Means, consolidation: str) -> Stage:
+    """Read the log, put the episodes into clusters, and count the trials of the skills there are. Returns JSON:
+
+    ``id``, ``namespace``, ``position``, ``since``, ``episodes``, ``new``, ``explained``, ``warm_up`` (episodes still needed),
+    ``jobs`` (clusters with something to learn: ``cluster``, ``skills``, ``episodes``, ``new``, ``explained``),
+    ``trials`` ([episode, skill node, success, context]), ``clusters`` (counts of every cluster with something new).
+    """
+    namespace, settings = means.namespace, means.settings
+    hidden = tuple(sorted((yield Hidden(namespace))))
+    learned: Learned = yield LearnedOf(namespace, hidden)
+    position = learned.position
+    since, judged, book = yield Call(lambda engine: _before(engine, namespace, hidden))
+    episodes = [row for row in learned.episodes.values() if row.body is not None and row.body.get("steps") and row.op <= position]
+    taken = {episode for sources in book.sources.values() for episode in sources}
+    fresh = {row.id for row in episodes if row.op > since or row.id in judged}
+    known = sum(row.body["outcome"] != "unknown" for row in episodes if row.body is not None)
+    out: Json = {
+        "id": consolidation,
+        "namespace": list(namespace),
+        "position": position,
+        "since": since,
+        "episodes": len(episodes),
+        "new": len(fresh),
+        "explained": 0,
+        "warm_up": max(0, settings.warm_up - known) if not book.skills else 0,
+        "jobs": [],
+        "trials": [],
+        "clusters": [],
+    }
+    if out["warm_up"] or not fresh:
+        return out
+    pending = [row.id for row in sorted(episodes, key=lambda row: row.op) if row.id in fresh or row.id not in taken]
+    held = book.active()
+    for number, (members, skills) in enumerate(_clusters(learned, book, held, pending, settings)):
+        job = _job(members, skills, fresh, learned, out["trials"])
+        job["cluster"] = f"c{number}"
+        if not job["new"]:
+            continue
+        out["explained"] += len(job["explained"])
+        out["clusters"].append({key: len(value) if isinstance(value, list) else value for key, value in job.items()})
+        if len(job["new"]) > len(job["explained"]):
+            out["jobs"].append(job)
+    return out
+
+
+def _before(engine: Engine, namespace: Namespace, hidden: Sequence[str]) -> tuple[int, frozenset[str], SkillBook]:
+    """(position looked up to, episodes judged since then, skills)."""
+    ledger = engine.ledger
+    since = looked_up_to(ledger.operations(namespace, limit=1_000_000))
+    rows = ledger.evidence(namespace, after=since) if since else []
+    return since, frozenset(row.target.partition("#")[0] for row in rows if "#" in row.target), SkillBook.read(ledger, namespace, hidden)
+
+
+def _clusters(
+    learned: Learned, book: SkillBook, held: Sequence[Held], pending: Sequence[str], settings: Settings
+) -> list[tuple[list[str], list[Held]]]:
+    """Pending episodes by cluster, with the skills whose sources have the same tasks."""
+    nodes, matrix = learned.links.tasks()
+    row_of = {node: number for number, node in enumerate(nodes)}
+
+    def rows(ids: Sequence[str]) -> list[int]:
+        return [row_of[node] for node in (learned.episodes[episode].node for episode in ids if episode in learned.episodes) if node in row_of]
+
+    grounded = [(skill, found) for skill in held if (found := rows(list(book.sources.get(skill.skill.node, {}))))]
+    means = [mean_of(matrix[found]) for _, found in grounded]
+    groups = [part.members for part in cluster(np.stack(means), settings.cosine)] if means else []
+    seeds = [mean_of(np.stack([means[i] for i in group])) for group in groups]
+    placed = [episode for episode in pending if learned.episodes[episode].node in row_of]
+    vectors = matrix[rows(placed)] if placed else np.zeros((0, 1), np.float32)
+    return [
+        ([placed[i] for i in part.members], [grounded[i][0] for i in groups[part.seed]] if part.seed is not None else [])
+        for part in cluster(vectors, settings.cosine, seeds)
+    ]
+
+
+def _job(members: Sequence[str], skills: Sequence[Held], fresh: set[str], learned: Learned, trials: list[Any]) -> Json:
+    """What is new in a cluster and what its skills explain already; adds to `trials`."""
+    new = [episode for episode in members if episode in fresh]
+    explained: list[str] = []
+    for attempt in read(learned, new) if skills else ():
+        for held in skills:
+            skill = held.skill
+            outcome = trial(skill, attempt)
+            if outcome is not None and attempt.op > skill.position:
+                trials.append([attempt.id, skill.node, outcome, context_of(skill, attempt)])
+            if outcome and attempt.id not in explained and _leaves_nothing(skill, attempt.leading, follow(skill, attempt.acts) or ()):
+                explained.append(attempt.id)
+    return {"skills": [held.id for held in skills], "episodes": list(members), "new": new, "explained": explained}
+
+
+def _leaves_nothing(skill: Skill, leading: Sequence[Any], taken: Sequence[int]) -> bool:
+    """Whether the skill accounts for at least half of what led on: else there is more to learn from the episode."""
+    del skill
+    ordinals = {act.ordinal for act in leading}
+    return 2 * len(ordinals & set(taken)) >= len(ordinals)
+
+
+def jobs_of(snapshot_: Mapping[str, Any]) -> list[Json]:
+    """The clusters that have something to learn."""
+    return list(snapshot_["jobs"])

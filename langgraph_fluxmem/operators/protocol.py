@@ -1,0 +1,255 @@
+"""Judgement behind one protocol: what may be asked (one task class for each operator) and what every answer carries.
+
+The operators are those of the FluxMem and MemFly papers: verify [F 3.1], evaluate and attribute, reshape [F 3.2], induce and rewrite
+[F 3.3], extract, relate, parse_query and sufficient [M]. Whoever answers, rules or a chat model, says so, and what it cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
+
+from pydantic import JsonValue
+
+from langgraph_fluxmem.operators import schemas
+
+T = TypeVar("T", bound=schemas.Answer)
+T_co = TypeVar("T_co", bound=schemas.Answer, covariant=True)
+
+
+class Task(Generic[T_co]):
+    """A question for `Operators`. `operator` is its name, `answer` the class of what comes back."""
+
+    operator: ClassVar[str]
+    answer: ClassVar[type[Any]]
+
+    def check(self, value: Any) -> str | None:
+        """What is wrong with an answer that fits its schema, or None: indices out of range, another number of scores than asked for."""
+        del value
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement(Generic[T]):
+    """An answer with its price. `fallback` says why the rules answered instead of the model; None when they did not have to."""
+
+    value: T
+    by: Literal["rules", "model"]
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    fallback: str | None = None
+
+
+@runtime_checkable
+class Operators(Protocol):
+    """Answers every `Task`; never raises for what a model says, only for a task that is none."""
+
+    def judge(self, task: Task[T]) -> Judgement[T]:
+        """Answer a task."""
+        ...
+
+    async def ajudge(self, task: Task[T]) -> Judgement[T]:
+        """Async twin of `judge`."""
+        ...
+
+
+def _one_each(found: int, asked: int, what: str) -> str | None:
+    return None if found == asked else f"{found} {what} for {asked}; give one for each, in their order"
+
+
+def _in_range(indices: list[int], size: int) -> str | None:
+    wrong = sorted({index for index in indices if not 0 <= index < size})
+    return f"indices {wrong} are out of range; there are {size}, counted from 0" if wrong else None
+
+
+@dataclass(frozen=True, slots=True)
+class Verify(Task[schemas.Verified]):
+    """How well does each candidate answer the query?"""
+
+    operator = "verify"
+    answer = schemas.Verified
+    query: str
+    candidates: tuple[str, ...]
+
+    def check(self, value: schemas.Verified) -> str | None:
+        if any(not 0.0 <= score <= 1.0 for score in value.scores):
+            return "a score is outside of 0 to 1"
+        return _one_each(len(value.scores), len(self.candidates), "scores")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate(Task[schemas.Evaluated]):
+    """How did this attempt go? `steps` are (action, result) as text, oldest first."""
+
+    operator = "evaluate"
+    answer = schemas.Evaluated
+    task: str
+    steps: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute(Task[schemas.Attributed]):
+    """Why did what was shown not do? `used` and `harmful` are indices into `shown`; `round` counts from 0."""
+
+    operator = "attribute"
+    answer = schemas.Attributed
+    task: str
+    shown: tuple[str, ...]
+    detail: str = ""
+    used: tuple[int, ...] = ()
+    harmful: tuple[int, ...] = ()
+    round: int = 0
+
+    def check(self, value: schemas.Attributed) -> str | None:
+        return _in_range(value.targets, len(self.shown))
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape(Task[schemas.Reshaped]):
+    """Write a memory in finer parts, or more abstractly, for what the query needs."""
+
+    operator = "reshape"
+    answer = schemas.Reshaped
+    text: str
+    query: str
+    finer: bool = True
+
+    def check(self, value: schemas.Reshaped) -> str | None:
+        return None if any(text.strip() for text in value.texts) else "no text; give at least one"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """An action template a skill's step may do: its `text`, in how many successes it occurs, when it led on, when it did not."""
+
+    text: str
+    support: int
+    when: tuple[str, ...] = ()
+
+
+def _usable(value: schemas.Drafted, templates: int) -> str | None:
+    if not value.name.strip() or not any(step.template is not None for step in value.steps):
+        return "the skill has no name, or none of its steps does one of the templates"
+    return _in_range([step.template for step in value.steps if step.template is not None], templates)
+
+
+@dataclass(frozen=True, slots=True)
+class Induce(Task[schemas.Drafted]):
+    """Induce one skill from attempts at similar tasks. `draft` is what the rules found; attempts are texts, successes first."""
+
+    operator = "induce"
+    answer = schemas.Drafted
+    draft: schemas.Drafted
+    templates: tuple[Template, ...]
+    successes: tuple[str, ...]
+    failures: tuple[str, ...] = ()
+
+    def check(self, value: schemas.Drafted) -> str | None:
+        return _usable(value, len(self.templates))
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite(Task[schemas.Drafted]):
+    """Write a skill better: shorter, or so that it holds where it failed. `round` counts the rewrites already tried.
+
+    `unneeded` are the shares of attempts that went well without each step of the draft, where that is known.
+    """
+
+    operator = "rewrite"
+    answer = schemas.Drafted
+    draft: schemas.Drafted
+    templates: tuple[Template, ...]
+    success_rate: float
+    failures: tuple[str, ...] = ()
+    unneeded: tuple[float | None, ...] = ()
+    round: int = 0
+
+    def check(self, value: schemas.Drafted) -> str | None:
+        return _usable(value, len(self.templates))
+
+
+@dataclass(frozen=True, slots=True)
+class Extract(Task[schemas.Extracted]):
+    """Denoise a memory and name its keywords."""
+
+    operator = "extract"
+    answer = schemas.Extracted
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relate(Task[schemas.Related]):
+    """How does a memory stand to each of its neighbours: does it repeat it, does it complete it?"""
+
+    operator = "relate"
+    answer = schemas.Related
+    text: str
+    neighbours: tuple[str, ...]
+
+    def check(self, value: schemas.Related) -> str | None:
+        return _one_each(len(value.relations), len(self.neighbours), "relations")
+
+
+@dataclass(frozen=True, slots=True)
+class ParseQuery(Task[schemas.ParsedQuery]):
+    """What does a query ask about?"""
+
+    operator = "parse_query"
+    answer = schemas.ParsedQuery
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sufficient(Task[schemas.Sufficiency]):
+    """Do these memories answer the query, and what is missing if not?"""
+
+    operator = "sufficient"
+    answer = schemas.Sufficiency
+    query: str
+    memories: tuple[str, ...]
+
+
+TASKS: Mapping[str, type[Task[Any]]] = {
+    task.operator: task for task in (Verify, Evaluate, Attribute, Reshape, Induce, Rewrite, Extract, Relate, ParseQuery, Sufficient)
+}
+"""Every operator by name."""
+
+
+@dataclass(slots=True)
+class Cost:
+    """Sums over judgements: calls of a model, tokens in and out, and how often the rules stepped in, with the reasons."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    fallbacks: int = 0
+    reasons: tuple[str, ...] = ()
+
+    def add(self, judgement: Judgement[Any]) -> None:
+        """Count a judgement."""
+        self.calls += judgement.calls
+        self.input_tokens += judgement.input_tokens
+        self.output_tokens += judgement.output_tokens
+        if judgement.fallback is not None:
+            self.fallbacks += 1
+            self.reasons = tuple(dict.fromkeys((*self.reasons, judgement.fallback)))
+
+    def plus(self, other: Mapping[str, Any]) -> None:
+        """Count another sum, as `as_dict` made it."""
+        self.calls += int(other["calls"])
+        self.input_tokens += int(other["input_tokens"])
+        self.output_tokens += int(other["output_tokens"])
+        self.fallbacks += int(other["fallbacks"])
+        self.reasons = tuple(dict.fromkeys((*self.reasons, *other["reasons"])))
+
+    def as_dict(self) -> dict[str, JsonValue]:
+        """As JSON."""
+        return {
+            "calls": self.calls,
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "fallbacks": self.fallbacks,
+            "reasons": list(self.reasons),
+        }

@@ -1,0 +1,176 @@
+"""Skills as they are recalled: inherited over DISTILLS from the episodes that were retrieved, or matched directly [F 3.1, 3.3].
+
+`SkillBook` is a projection of the ledger: the live skills of a namespace, what they were distilled from, and the trials of each version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langgraph_fluxmem.consolidation.skill import PREFIX, Skill
+from langgraph_fluxmem.links import node_of
+from langgraph_fluxmem.schema import Namespace, RecalledEpisode, RecalledSkill, Vector, Why
+
+if TYPE_CHECKING:
+    from langgraph_fluxmem.ledger import Ledger
+    from langgraph_fluxmem.ledger.rows import EvidenceRow, NodeRow
+
+SKILLS = 3
+"""How many skills an activation holds."""
+LEAST = 0.5
+"""Below this match a skill says nothing about a task."""
+FAST = 0.9
+"""A mature skill that matches a task at least so well activates its circuit directly."""
+MEMBERS = 64
+"""Of what a skill was distilled from, at most so many (the latest) are compared with a task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A live skill: its current version id, and the embedding (d,) of when to use it."""
+
+    id: str
+    skill: Skill
+    op: int
+    vector: Vector | None
+
+
+class SkillBook:
+    """The live skills of one namespace. The owner serialises changes and reads."""
+
+    def __init__(self) -> None:
+        self.skills: dict[str, Held] = {}
+        """By node."""
+        self.sources: dict[str, dict[str, None]] = {}
+        """Node -> episode versions it was distilled from, in log order."""
+        self.counted: dict[str, dict[str, tuple[float, float]]] = {}
+        """Revision -> episode version -> (successes, failures) counted for it."""
+        self.position = 0
+        self._outcomes: dict[str, tuple[int, int]] = {}
+
+    @classmethod
+    def read(cls, ledger: Ledger, namespace: Namespace, hidden: Collection[str] = ()) -> SkillBook:
+        """The book as of the log's head."""
+        book = cls()
+        book.follow(ledger, namespace, hidden=hidden)
+        return book
+
+    def follow(self, ledger: Ledger, namespace: Namespace, *, head: int | None = None, hidden: Collection[str] = ()) -> None:
+        """Add what was written up to `head`, without what the `hidden` commits wrote. After an undo the owner begins a new book."""
+        upto = ledger.head(namespace) if head is None else head
+        rows = [row for row in ledger.nodes(namespace, after=self.position, kinds=("skill",)) if row.op <= upto]
+        if rows or self.skills:
+            after = self.position if self.skills else 0
+            vectors = ledger.vectors(namespace, [text.hash for row in rows for text in row.texts])
+            for row in rows:
+                self._put(row, vectors)
+            for edge in ledger.edges(namespace, after=after):
+                if edge.kind == "DISTILLS" and edge.op <= upto and edge.commit not in hidden:
+                    self.sources.setdefault(node_of(edge.dst), {})[edge.src] = None
+            self.add_trials(row for row in ledger.evidence(namespace, after=after) if row.op <= upto and row.commit not in hidden)
+        self.position = upto
+
+    def add_trials(self, rows: Iterable[EvidenceRow]) -> None:
+        """Count evidence on edges from an episode to a skill's revision; other rows are left alone."""
+        for row in rows:
+            episode, mark, revision = row.target.partition(">")
+            if mark and revision.startswith(PREFIX):
+                good, bad = self.counted.setdefault(revision, {}).get(episode, (0.0, 0.0))
+                weight = row.weight
+                self.counted[revision][episode] = (good + weight, bad) if row.channel == "progress" else (good, bad + weight)
+
+    def saw(self, task: str, outcome: str, op: int) -> None:
+        """Note an episode's outcome for a task (by content hash): one failure closes the fast path for it, a later success opens it."""
+        good, bad = self._outcomes.get(task, (0, 0))
+        self._outcomes[task] = (max(good, op), bad) if outcome == "success" else (good, max(bad, op) if outcome == "failure" else bad)
+
+    def closed(self, task: str) -> bool:
+        """Whether the last known outcome for this task (by content hash) is a failure."""
+        good, bad = self._outcomes.get(task, (0, 0))
+        return bad > good
+
+    def active(self) -> list[Held]:
+        """Skills that are not retired, in log order: V_proc."""
+        return [held for held in self.skills.values() if held.skill.status != "retired"]
+
+    def trials(self, revision: str) -> tuple[float, float]:
+        """(successes, failures) under a revision."""
+        known = self.counted.get(revision, {})
+        return sum(good for good, _ in known.values()), sum(bad for _, bad in known.values())
+
+    def recall(
+        self,
+        cosine: Mapping[str, float],
+        retrieved: Sequence[RecalledEpisode],
+        vector: Vector | None,
+        k: int = SKILLS,
+    ) -> tuple[RecalledSkill, ...]:
+        """At most `k` skills for a task, mature ones first; demoted and retired ones are not recalled.
+
+        Args:
+            cosine: episode node -> cosine of its task to this one.
+            retrieved: the episodes of the activation.
+            vector: embedding (d,) of the task.
+            k: at most so many.
+
+        """
+        found: list[RecalledSkill] = []
+        near = {episode.id: episode for episode in retrieved}
+        for node, held in self.skills.items():
+            skill = held.skill
+            if skill.status not in ("candidate", "mature"):
+                continue
+            sources = list(self.sources.get(node, {}))[-MEMBERS:]
+            likes = [cosine[name] for name in map(node_of, sources) if name in cosine]
+            direct = max(float(np.mean(likes)) if likes else 0.0, float(held.vector @ vector) if vector is not None and held.vector is not None else 0.0)
+            best = max((near[source] for source in sources if source in near), key=lambda episode: episode.score, default=None)
+            inherited = best.score if best is not None else 0.0
+            score = max(direct, inherited)
+            if score < LEAST:
+                continue
+            path = (best.id, held.id) if best is not None and inherited >= direct else (held.id,)
+            found.append(
+                RecalledSkill(
+                    id=held.id,
+                    name=skill.name,
+                    when=skill.when,
+                    steps=skill.lines(),
+                    pitfalls=skill.pitfalls,
+                    status=skill.status,
+                    score=score,
+                    why=Why(signals={"inherited": inherited, "direct": direct}, path=path),
+                )
+            )
+        found.sort(key=lambda skill: (skill.status != "mature", -skill.score, skill.id))
+        return tuple(found[:k])
+
+    def fast(self, recalled: Sequence[RecalledSkill], task: str, round_: int) -> RecalledSkill | None:
+        """The mature skill whose circuit is activated directly, or None: nothing mature matches well enough, or a failure closed it.
+
+        `task` is the content hash of the task; `round_` counts the refinements of this step: a failure within the step closes it, too.
+        """
+        if round_ or self.closed(task):
+            return None
+        return next((skill for skill in recalled if skill.status == "mature" and skill.score >= FAST), None)
+
+    def _put(self, row: NodeRow, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        if row.body is None:
+            self.skills.pop(row.node, None)
+            self.sources.pop(row.node, None)
+            return
+        vector = vectors.get(row.texts[0].hash) if row.texts else None
+        self.skills[row.node] = Held(row.id, Skill.of(row.body), row.op, vector)
+
+
+def recall_skills(
+    book: SkillBook, nodes: Sequence[str], cosine: NDArray[np.float32], retrieved: Sequence[RecalledEpisode], vector: Vector | None
+) -> tuple[RecalledSkill, ...]:
+    """`SkillBook.recall` with cosines as arrays: `nodes` (m) are episode nodes, `cosine` (m,) of their tasks to this one."""
+    if not book.skills:
+        return ()
+    return book.recall(dict(zip(nodes, cosine.tolist(), strict=True)), retrieved, vector)
