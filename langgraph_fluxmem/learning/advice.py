@@ -1,94 +1,112 @@
+"""What memory says of admissible actions: value and risk, and the conditions that say so.
+
+For each level of an action's template, the general one first, a tree says which conditions of a situation decide (see `tree`). The leaf
+the situation falls into gives the shares of progress and of loss, shrunk to what the level above says. While an episode is stuck,
+`Repair` adds optimism about what was hardly tried in just such moments.
+"""
+
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from langgraph_fluxmem.learning.memory import Lens, Shape, StepMemory
+from langgraph_fluxmem.learning.memory import StepMemory
 from langgraph_fluxmem.learning.repair import Repair
 from langgraph_fluxmem.learning.situation import Scene, read
+from langgraph_fluxmem.learning.table import Grown, Lens
 from langgraph_fluxmem.learning.template import links, template
+from langgraph_fluxmem.learning.tree import Growth
 from langgraph_fluxmem.schema import Action, Advice, Situation, Vector, Why
 
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """Constants of the scorer; one set for every environment."""
+    """Constants of the scorer; one set for every environment.
 
-    k: float = 0.5
-    k2: float = 3.0
-    v0: float = 0.27
-    l0: float = 0.05
+    Attributes:
+        growth: how the trees are grown.
+        k: weight of the general template's estimate in the more specific one's.
+        b: logits of advice per logit of value above the prior; `clip` bounds them.
+        loss, veto, tolerated: logits taken off: loss * -log(1 - risk) + veto * (risk above what is tolerated).
+    """
+
+    growth: Growth = field(default_factory=Growth)
+    k: float = 3.0
     b: float = 2.0
+    clip: float = 6.0
     loss: float = 2.0
     veto: float = 10.0
     tolerated: float = 0.6
-    clip: float = 6.0
-    gain: float = 4.0
-    smallest: float = 2.0
-    depth: int = 6
-    shown: int = 3
-
-    def shape(self):
-        return Shape(self.k, self.v0, self.l0, self.gain, self.smallest, int(self.depth))
 
 
 DEFAULT = Scorer()
+_EDGE = 1e-6
+_TRIED = ("did:", "owed ", "owes ")
+"""Patterns that say where in the course of a task one is: evidence is from just such a moment when it shares all of them."""
+
+
+def advise(
+    memory: StepMemory,
+    situation: Situation,
+    task_vector: Vector | None,
+    actions: Sequence[Action],
+    repair: Repair | None = None,
+    scorer: Scorer = DEFAULT,
+) -> list[Advice]:
+    """Advice for each of `actions`, in their order; see `schema.Advice`.
+
+    Args:
+        task_vector: (d,) float32, L2-normalised, of the situation's task; None: all tasks seen count in full.
+        repair: the edits in force in this episode.
+    """
+    scene = read(situation)
+    lens = memory.lens(task_vector)
+    state = repair or Repair()
+    return [_advice(memory, scene, lens, action, state, scorer) for action in actions]
+
+
+def _advice(memory: StepMemory, scene: Scene, lens: Lens, action: Action, repair: Repair, scorer: Scorer) -> Advice:
+    growth = scorer.growth
+    value, risk, support = growth.v0, growth.l0, 0.0
+    made = template(action, scene)
+    levels = [(level, grown) for level in dict.fromkeys((made.patterns[0], made.key)) if (grown := memory.grown(level, lens, growth))]
+    if not levels:
+        return Advice(action=action, score=0.0, value=value, risk=risk, support=0.0)
+    held = memory.numbered(links(action, made, scene))
+    path: list[str] = []
+    for depth, (level, grown) in enumerate(levels):
+        good, tests = grown.value.leaf(held)
+        bad, more = grown.risk.leaf(held)
+        if depth == 0:
+            value, risk = good.value, bad.value
+        else:
+            value = (good.good + scorer.k * value) / (good.total + scorer.k)
+            risk = (bad.good + scorer.k * risk) / (bad.total + scorer.k)
+        support = good.total
+        asked = [memory.patterns[test] if answer else f"not {memory.patterns[test]}" for test, answer in dict.fromkeys((*tests, *more))]
+        path.append(
+            f"{' and '.join(asked) or 'always'} -> {level}: led on {good.good:.3g} of {good.total:.3g}, lost {bad.good:.3g} of {bad.total:.3g}"
+        )
+    value, risk = _repaired(value, risk, support, levels[-1][1], held, repair, scorer)
+    score = max(-scorer.clip, min(scorer.clip, scorer.b * (_logit(value) - _logit(growth.v0))))
+    score += repair.caution * (scorer.loss * math.log1p(-risk) - scorer.veto * max(0.0, risk - scorer.tolerated))
+    return Advice(action=action, score=score, value=value, risk=risk, support=support, why=Why(path=tuple(reversed(path))))
+
+
+def _repaired(
+    value: float, risk: float, support: float, grown: Grown, held: dict[int, str], repair: Repair, scorer: Scorer
+) -> tuple[float, float]:
+    """Value and risk with the edits of this episode."""
+    hope = repair.optimism
+    if hope > 0:
+        if repair.novelty:
+            support = min((grown.tried.get(number, 0.0) for number, link in held.items() if link.startswith(_TRIED)), default=support)
+        known = support + scorer.growth.k
+        risk = risk * known / (known + hope)
+        value = (value * known + hope * (1.0 - risk)) / (known + hope)
+    return min(max(value, _EDGE), 1.0 - _EDGE), min(max(risk, 0.0), 1.0 - _EDGE)
 
 
 def _logit(p: float) -> float:
     return math.log(p / (1.0 - p))
-
-
-def _sigmoid(x: float) -> float:
-    return 1.0 / (1.0 + math.exp(-x))
-
-
-def advise(memory, situation, task_vector, actions, repair=None, scorer=DEFAULT) -> list[Advice]:
-    """Advice for each of `actions`, in their order."""
-    scene = read(situation)
-    lens = memory.lens(task_vector)
-    state = repair or Repair()
-    shape = scorer.shape()
-    return [_one(memory, scene, lens, action, state, scorer, shape) for action in actions]
-
-
-def _one(memory: StepMemory, scene: Scene, lens: Lens, action: Action, repair: Repair, c: Scorer, shape: Shape) -> Advice:
-    made = template(action, scene)
-    seen = frozenset(links(action, made, scene))
-    value, risk, support = c.v0, c.l0, 0.0
-    why: list[str] = []
-    first = True
-    last = None
-    for level in dict.fromkeys((made.patterns[0], made.key)):
-        table = memory.tables.get(level)
-        if table is None:
-            continue
-        trees = table.trees(lens, shape)
-        node, path = trees[0].leaf(seen)
-        bad, badpath = trees[1].leaf(seen)
-        if first:
-            value, risk, first = node.value, bad.value, False
-        else:
-            value = (node.good + c.k2 * value) / (node.total + c.k2)
-            risk = (bad.good + c.k2 * risk) / (bad.total + c.k2)
-        support = node.total
-        last = (table.columns, trees[2])
-        conds = [p if held else f"not {p}" for p, held in dict.fromkeys((*path, *badpath))]
-        why.insert(0, f"{' & '.join(conds) or 'any'} -> {level}: led on {node.good:g} of {node.total:g}, lost {bad.good:g} of {bad.total:g}")
-    if not why:
-        return Advice(action=action, score=0.0, value=value, risk=risk, support=0.0)
-    e = repair.optimism
-    if e > 0:
-        if last is not None and repair.novelty:
-            columns, tried = last
-            for link in seen:
-                if link.startswith(("did:", "owe")):
-                    column = columns.get(link)
-                    support = min(support, tried[column] if column is not None else 0.0)
-        risk = risk * (support + c.k) / (support + c.k + e)
-        value = (value * (support + c.k) + e * (1.0 - risk)) / (support + c.k + e)
-    value = min(max(value, 1e-6), 1 - 1e-6); risk = min(max(risk, 1e-6), 1 - 1e-6)
-    score = max(-c.clip, min(c.clip, c.b * (_logit(value) - _logit(c.v0))))
-    score += repair.caution * (c.loss * math.log(1.0 - risk) - c.veto * max(0.0, risk - c.tolerated))
-    return Advice(action=action, score=score, value=value, risk=risk, support=support, why=Why(path=tuple(why)))

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from langgraph_fluxmem.learning.situation import Scene, as_text, parse, read, words
+from langgraph_fluxmem.learning.situation import FUNCTION_WORDS, Scene, as_text, parse, read, words
 from langgraph_fluxmem.learning.template import ActionTemplate, links, template
 from langgraph_fluxmem.schema import Action, Channel, Episode, Situation, Step
 
@@ -189,8 +189,6 @@ def _named(steps: Sequence[Step], i: int, spans: set[str]) -> list[int]:
 
 
 def _heads(step: Step) -> set[str]:
-    from langgraph_fluxmem.learning.situation import FUNCTION_WORDS
-
     line = words(as_text(step.action)) if step.action is not None else ()
     return {line[0], *FUNCTION_WORDS} if line else set()
 

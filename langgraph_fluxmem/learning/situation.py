@@ -8,7 +8,7 @@ since most of an observation stays as it was from one step to the next.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -88,96 +88,110 @@ def flatten(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
         yield key, value if isinstance(value, str) else str(value)
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A text of a situation: `kind` is ``n`` (note), ``t`` (task) or ``o`` (observation, with the `key` it stood under)."""
+
+    kind: str
+    key: str
+    text: str
+    parsed: Parsed
+
+
 @dataclass(slots=True)
 class Scene:
-    """A situation, read: its sources in order of precedence for slots (notes, task, observation), and what was done.
+    """A situation, read: its sources, and what was done in it so far, oldest first. What is derived from it is kept."""
 
-    Attributes:
-        sources: (kind, key, text); kind is ``n``, ``t`` or ``o``; key is that of a dict observation.
-        done: the actions so far as text, oldest first.
-    """
-
-    sources: tuple[tuple[str, str, str], ...]
+    sources: tuple[Source, ...]
     done: tuple[str, ...]
     notes: int
+    masks: dict[tuple[str, ...], str] = field(default_factory=dict)
+    _acted: tuple[Parsed, ...] | None = None
     _kinds: dict[str, str] = field(default_factory=dict)
-    _patterns: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    _heads: dict[tuple[str, str], bool] = field(default_factory=dict)
+    _around: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _told: dict[tuple[str, str], bool] = field(default_factory=dict)
     _owed: dict[str, int] | None = None
 
     def kind(self, span: str) -> str:
         """What names `span`: ``n``, ``t`` or both, ``nt``; else ``o`` when it is only seen; ``""`` when it is nowhere."""
         known = self._kinds.get(span)
         if known is None:
-            found = {kind for kind, _, text in self.sources if span in parse(text).spans}
+            found = {source.kind for source in self.sources if span in source.parsed.spans}
             known = ("n" if "n" in found else "") + ("t" if "t" in found else "") or ("o" if found else "")
             self._kinds[span] = known
         return known
 
     def around(self, span: str) -> tuple[str, ...]:
         """Patterns of how `span` stands in this situation, and of what was done with it before."""
-        known = self._patterns.get(span)
+        known = self._around.get(span)
         if known is None:
             found: dict[str, None] = {}
-            for kind, key, text in self.sources:
-                if span in parse(text).spans:
-                    name = f"{kind}.{key}" if key else kind
+            for source in self.sources:
+                if span in source.parsed.spans:
+                    name = f"{source.kind}.{source.key}" if source.key else source.kind
                     found[f"{name}:_"] = None
-                    for context in contexts(text, span, whole=kind != "o"):
+                    for context in contexts(source.text, span, whole=source.kind != "o"):
                         found[f"{name}:{context}"] = None
-            for action in self.done:
-                parsed = parse(action)
-                if span in parsed.spans:
-                    found[f"did:{parsed.lines[0][0]} _"] = None
+            for action in self.acted:
+                if span in action.spans:
+                    found[f"did:{action.lines[0][0]} _"] = None
             known = tuple(found)
-            self._patterns[span] = known
+            self._around[span] = known
         return known
+
+    @property
+    def acted(self) -> tuple[Parsed, ...]:
+        """What was done, parsed, each action once."""
+        if self._acted is None:
+            self._acted = tuple(parse(action) for action in dict.fromkeys(self.done))
+        return self._acted
 
     def owed(self) -> dict[str, int]:
         """What the task and the notes still ask for: for each thing that a short line of theirs names and that is seen or was acted
         on, how many more lines name it than there were different actions on it."""
         if self._owed is None:
+            there = [source.parsed.spans for source in self.sources if source.kind == "o"] + [action.spans for action in self.acted]
             lines: dict[str, int] = {}
-            seen = [parse(text).spans for kind, _, text in self.sources if kind == "o"]
-            acted = [parse(action).spans for action in dict.fromkeys(self.done)]
-            for kind, _, text in self.sources:
-                if kind != "o":
-                    for line in parse(text).lines:
-                        if len(line) <= SHORT_LINE:
-                            thing = _longest(line, seen, acted)
-                            if thing:
-                                lines[thing] = lines.get(thing, 0) + 1
-            self._owed = {thing: count - sum(thing in spans for spans in acted) for thing, count in lines.items()}
+            for source in self.sources:
+                if source.kind != "o":
+                    for candidates in named_spans(source.text):
+                        thing = next((span for span in candidates if any(span in spans for spans in there)), None)
+                        if thing is not None:
+                            lines[thing] = lines.get(thing, 0) + 1
+            self._owed = {thing: count - sum(thing in action.spans for action in self.acted) for thing, count in lines.items()}
         return self._owed
 
     def told(self, word: str, span: str) -> bool:
         """Whether a short line of the task or the notes has both `word` and `span`: then the word itself was asked for."""
-        known = self._heads.get((word, span))
+        known = self._told.get((word, span))
         if known is None:
-            known = False
             size = span.count(" ") + 1
-            for kind, _, text in self.sources:
-                if kind == "o" or known:
+            known = False
+            for source in self.sources:
+                if source.kind == "o" or word not in source.parsed.spans:
                     continue
-                parsed = parse(text)
-                for number, start in parsed.spans.get(span, ()):
-                    line = parsed.lines[number]
+                for number, start in source.parsed.spans.get(span, ()):
+                    line = source.parsed.lines[number]
                     if len(line) <= SHORT_LINE + size - 1 and (word in line[:start] or word in line[start + size :]):
                         known = True
-                        break
-            self._heads[word, span] = known
+            self._told[word, span] = known
         return known
 
 
-def _longest(line: tuple[str, ...], seen: Sequence[Mapping[str, Any]], acted: Sequence[Mapping[str, Any]]) -> str:
-    for size in range(min(MAX_SPAN, len(line)), 0, -1):
-        for start in range(len(line) - size + 1):
-            if line[start] in FUNCTION_WORDS or line[start + size - 1] in FUNCTION_WORDS:
-                continue
-            span = " ".join(line[start : start + size])
-            if any(span in spans for spans in seen) or any(span in spans for spans in acted):
-                return span
-    return ""
+@lru_cache(maxsize=4096)
+def named_spans(text: str) -> tuple[tuple[str, ...], ...]:
+    """For each short line of `text` the spans it may name a thing by, longest first."""
+    found: list[tuple[str, ...]] = []
+    for line in parse(text).lines:
+        if len(line) <= SHORT_LINE:
+            spans = [
+                " ".join(line[start : start + size])
+                for size in range(min(MAX_SPAN, len(line)), 0, -1)
+                for start in range(len(line) - size + 1)
+                if line[start] not in FUNCTION_WORDS and line[start + size - 1] not in FUNCTION_WORDS
+            ]
+            found.append(tuple(spans))
+    return tuple(found)
 
 
 def as_text(action: Action) -> str:
@@ -189,7 +203,8 @@ def as_text(action: Action) -> str:
 
 def read(situation: Situation) -> Scene:
     """Read a situation."""
-    sources: list[tuple[str, str, str]] = [("n", "", note) for note in situation.notes]
-    sources.append(("t", "", situation.task))
-    sources += [("o", key, text) for key, text in flatten(situation.observation)]
-    return Scene(tuple(sources), tuple(as_text(action) for action in situation.done), len(situation.notes))
+    texts = [("n", "", note) for note in situation.notes]
+    texts.append(("t", "", situation.task))
+    texts += [("o", key, text) for key, text in flatten(situation.observation)]
+    sources = tuple(Source(kind, key, text, parse(text)) for kind, key, text in texts)
+    return Scene(sources, tuple(as_text(action) for action in situation.done), len(situation.notes))

@@ -124,11 +124,17 @@ def _of_pairs(action: Action, scene: Scene) -> ActionTemplate:
 
 
 def _masked(text: str, slots: tuple[str, ...], scene: Scene) -> str:
-    line = words(text)
-    masked = " ".join(line)
-    for number, span in enumerate(slots, 1):
-        if span in parse(text).spans:
-            masked = f" {masked} ".replace(f" {span} ", f" _{number} ").strip()
-    if masked != " ".join(line):
-        return masked
-    return _of_text(text, scene).key
+    """An earlier action as this one sees it: with its slots in place of the words they share, else as its own template."""
+    known = scene.masks.get(slots)
+    if known is None:
+        line = " ".join(words(text))
+        masked = line
+        for number, span in enumerate(slots, 1):
+            if span in parse(text).spans:
+                masked = f" {masked} ".replace(f" {span} ", f" _{number} ").strip()
+        if masked == line:
+            if () not in scene.masks:
+                scene.masks[()] = _of_text(text, scene).key
+            masked = scene.masks[()]
+        known = scene.masks[slots] = masked
+    return known

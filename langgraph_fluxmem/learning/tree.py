@@ -1,83 +1,99 @@
 """A tree of conditions over weighted rows: which patterns of a situation decide how an action turns out.
 
-Grown greedily, deterministic in the set of rows (not their order): a condition is added where it explains the outcomes by at least
-`gain` nats over what their parent says, so that the best of hundreds of chance patterns does not get a say; estimates of a branch are
-shrunk to its parent's.
+Grown greedily: a condition is added where it explains the outcomes by at least `Growth.gain` nats over what their parent says, so that
+the best of hundreds of chance patterns does not get a say, and the estimate of a branch is shrunk to its parent's. (A weighted mean
+over all patterns of a situation, however sharpened, let the general ones drown the one that decides, or let chance decide.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How trees are grown.
+
+    Attributes:
+        v0, l0: shares of progress and of loss before anything is known.
+        k: weight of the parent's estimate in a branch's.
+        gain: nats that a condition must explain.
+        smallest: least weight of a branch.
+        depth: most conditions on a path.
+    """
+
+    v0: float = 0.27
+    l0: float = 0.05
+    k: float = 0.5
+    gain: float = 4.0
+    smallest: float = 2.0
+    depth: int = 6
+
+
 @dataclass(slots=True)
 class Node:
-    """`good` of `total` weight came out in this branch, `value` is their shrunk share; `test` is the pattern asked for, None at a leaf."""
+    """`good` of `total` weight came out in this branch, `value` is their shrunk share; `test` is the pattern asked for, -1 at a leaf."""
 
     good: float
     total: float
     value: float
-    test: str | None = None
+    test: int = -1
     yes: Node | None = None
     no: Node | None = None
 
-    def leaf(self, patterns: Container[str]) -> tuple[Node, list[tuple[str, bool]]]:
-        """The leaf for a situation, and the answers on the way."""
-        node: Node = self
-        path: list[tuple[str, bool]] = []
-        while node.test is not None:
+    def leaf(self, patterns: Container[int]) -> tuple[Node, list[tuple[int, bool]]]:
+        """The leaf for a situation, and the tests on the way with their answers."""
+        node = self
+        path: list[tuple[int, bool]] = []
+        while node.yes is not None and node.no is not None:
             held = node.test in patterns
             path.append((node.test, held))
-            following = node.yes if held else node.no
-            assert following is not None
-            node = following
+            node = node.yes if held else node.no
         return node, path
 
 
 def grow(
     features: NDArray[np.float64],
-    names: Sequence[str],
-    order: NDArray[np.int64],
+    names: NDArray[np.int64],
     good: NDArray[np.float64],
     total: NDArray[np.float64],
     prior: float,
-    *,
-    k: float,
-    gain: float,
-    smallest: float,
-    depth: int,
+    growth: Growth,
+    depth: int = 0,
 ) -> Node:
-    """Grow a tree over rows: `features` (rows, patterns) of 0 and 1, `good` <= `total` weights (rows,); `order` ranks patterns for ties."""
+    """Grow a tree.
+
+    Args:
+        features: (rows, patterns) of 0 and 1; `names` are the patterns' numbers, and of equal ones the first is tested.
+        good: (rows,) weight that came out; `total`: (rows,) weight in all.
+        prior: the share expected before any row was seen.
+    """
     g, n = float(good.sum()), float(total.sum())
-    value = (g + k * prior) / (n + k)
-    node = Node(g, n, value)
-    if depth == 0 or n < 2 * smallest or g <= 0.0 or g >= n:
+    node = Node(g, n, (g + growth.k * prior) / (n + growth.k))
+    if depth == growth.depth or n < 2 * growth.smallest or g <= 0.0 or g >= n or not len(names):
         return node
-    yes_n = total @ features
-    yes_g = good @ features
+    yes_n, yes_g = total @ features, good @ features
     no_n, no_g = n - yes_n, g - yes_g
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gains = _cost(g, n) - _cost(yes_g, yes_n) - _cost(no_g, no_n)
-    gains = np.where((yes_n >= smallest) & (no_n >= smallest), gains, -1.0)
-    best = float(gains.max(initial=-1.0))
-    if best < gain:
+    gains = _nats(np.array([g]), np.array([n])) - _nats(yes_g, yes_n) - _nats(no_g, no_n)
+    gains[(yes_n < growth.smallest) | (no_n < growth.smallest)] = -1.0
+    best = float(gains.max())
+    if best < growth.gain:
         return node
-    ties = np.flatnonzero(gains >= best - 1e-9)
-    chosen = int(ties[np.argmin(order[ties])])
+    chosen = int(np.flatnonzero(gains >= best - 1e-6)[0])
     held = features[:, chosen] > 0
-    node.test = names[chosen]
-    rest = {"k": k, "gain": gain, "smallest": smallest, "depth": depth - 1}
-    node.yes = grow(features[held], names, order, good[held], total[held], value, **rest)
-    node.no = grow(features[~held], names, order, good[~held], total[~held], value, **rest)
+    node.test = int(names[chosen])
+    node.yes = grow(features[held], names, good[held], total[held], node.value, growth, depth + 1)
+    node.no = grow(features[~held], names, good[~held], total[~held], node.value, growth, depth + 1)
     return node
 
 
-def _cost(good, total):
-    """Nats to say the outcomes of `total` weight, `good` of it good, with the share itself as the model."""
-    bad = total - good
-    share = np.where(total > 0, good / np.maximum(total, 1e-300), 0.0)
-    return -(np.where(good > 0, good * np.log(np.maximum(share, 1e-300)), 0.0) + np.where(bad > 0, bad * np.log(np.maximum(1 - share, 1e-300)), 0.0))
+def _nats(good: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What it takes to say the outcomes of `total` weight, `good` of it good, given their share."""
+    bad = np.maximum(total - good, 0.0)
+    floor = 1e-12
+    share = np.clip(good / np.maximum(total, floor), floor, 1.0 - floor)
+    return -(good * np.log(share) + bad * np.log1p(-share))
