@@ -152,21 +152,24 @@ class ChromaStore:
         settings: Any = importlib.import_module("chromadb.config").Settings(anonymized_telemetry=False)
         if isinstance(place, str):
             host, port, secure = server_address(place)
-            return cls(chromadb.HttpClient(host, port, ssl=secure, settings=settings), f"fluxmem-{memory}", None)
+            return cls._opened(chromadb.HttpClient(host, port, ssl=secure, settings=settings), memory, None)
         # chromadb keeps one system per spelling of a path, also one that failed to start: each open uses a spelling of its own.
         ChromaStore._spelling += 1
         place.mkdir(parents=True, exist_ok=True)
         spelled = str(place) + "/." * (1 + ChromaStore._spelling % 64)
-        client: Any = chromadb.PersistentClient(spelled, settings=settings)
+        return cls._opened(chromadb.PersistentClient(spelled, settings=settings), memory, place)
+
+    @classmethod
+    def _opened(cls, client: Any, memory: str, folder: Path | None) -> Self:
         try:
-            return cls(client, f"fluxmem-{memory}", place)
+            return cls(client, f"fluxmem-{memory}", folder)
         except BaseException:
-            client.close()
+            _close(client)
             raise
 
     def close(self) -> None:
-        """Let go of the client and its files."""
-        self._client.close()
+        """Let go of the client, its files and connections."""
+        _close(self._client)
 
     def reset(self) -> None:
         """Drop all vectors, and the marker."""
@@ -241,6 +244,16 @@ class ChromaStore:
             query_embeddings=vector[None, :].astype(np.float32), n_results=m, where={"namespace": namespace_name(namespace)}, include=[]
         )
         return list(found["ids"][0])
+
+
+def _close(client: Any) -> None:
+    # chromadb 1.5 leaves the connections of an HttpClient open: its own, and those of the admin client inside it.
+    parts = [client, getattr(client, "_admin_client", None)]
+    connections = [getattr(getattr(part, "_server", None), "_session", None) for part in parts]
+    client.close()
+    for connection in connections:
+        if connection is not None:
+            connection.close()
 
 
 def server_address(address: str) -> tuple[str, int, bool]:

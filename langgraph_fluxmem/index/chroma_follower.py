@@ -105,7 +105,7 @@ class ChromaFollower:
             begun = self._rounds
             self.poke(hurry=True)
             while not self._stop.is_set():
-                if self._position >= head and not self._refill and self._usable():
+                if self._position >= head and self._usable() and not (self._refill or self._doubted or self._failed_in_use):
                     return True
                 # Two rounds: the first may have begun before this call.
                 if self._rounds >= begun + 2 and not self._usable():
@@ -226,15 +226,14 @@ class ChromaFollower:
         more = True
         while more:
             self._hold_lease()
-            if self._doubted:
-                self._doubted = False
+            refill, doubted = self._refill, self._doubted
+            if doubted:
                 self._sync.settle()
-            refill = self._refill
             if refill:
                 self._sync.marker = NOTHING
             more = self._sync.step()
             with self._state:
-                self._refill = self._refill and not refill
+                self._refill, self._doubted = self._refill and not refill, self._doubted and not doubted
                 self._position = self._sync.marker.position
                 self._state.notify_all()
 
@@ -270,16 +269,20 @@ class ChromaFollower:
         self._sync.settle()
 
     def _let_go(self) -> None:
-        try:
-            self._sync.close()
-            if self._token is not None:
-                self._ledger.release_lease(CURSOR, self._owner, self._token)
-        except Exception as error:  # noqa: BLE001 - the thread ends here whatever happens
-            if not isinstance(error, ClosedError):
-                self._notice(f"{self._sync.where} did not close cleanly: {error}")
-        finally:
-            if self._lock is not None:
-                self._lock.release()
+        for part in (self._sync.close, self._release):
+            try:
+                part()
+            except ClosedError:
+                continue
+            except Exception as error:  # noqa: BLE001 - the thread ends here whatever happens
+                self._notice(f"{self._sync.where} was not left cleanly: {error}")
+
+    def _release(self) -> None:
+        token, self._token = self._token, None
+        if self._lock is not None:
+            self._lock.release()
+        elif token is not None:
+            self._ledger.release_lease(CURSOR, self._owner, token)
 
     # ------------------------------------------------------------------------------------------------------------------- trouble
     def _usable(self) -> bool:
