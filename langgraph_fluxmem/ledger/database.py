@@ -198,10 +198,23 @@ def _postgres(address: str) -> Engine:
         raise MissingExtraError('Postgres needs psycopg: pip install "langgraph_fluxmem[postgres]"') from None
 
 
+def _sync(directory: Path) -> None:
+    """Write a directory's entries to disk, where the system can."""
+    if os.name == "posix":
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def _memory_directory(directory: Path) -> Path:
     """Make or accept the directory of a memory."""
     try:
+        missing = [path for path in (directory, *directory.parents) if not path.exists()]
         directory.mkdir(parents=True, exist_ok=True)
+        for path in missing:
+            _sync(path.parent)
         names = sorted(entry.name for entry in directory.iterdir())
     except FileExistsError:
         raise NotAMemoryError(f"{directory} is a file; expected a directory (a new one is made) or a postgresql:// address") from None

@@ -152,9 +152,13 @@ def _current_by(found: ColumnElement[bool]) -> Any:
     )
 
 
-_LOAD = Statement(select(nodes.c.ns, *_node_columns(bodies=True)).join(operations, operations.c.position == nodes.c.op).where(any_of(nodes.c.id, "ids")))
+_LOAD = Statement(
+    select(nodes.c.ns, *_node_columns(bodies=True)).join(operations, operations.c.position == nodes.c.op).where(any_of(nodes.c.id, "ids"))
+)
 # Two halves, because one OR would be answered by reading the whole namespace.
-_CURRENT = Statement(union_all(_current_by(any_of(nodes.c.key, "keys")), _current_by(and_(nodes.c.key.is_(None), any_of(nodes.c.node, "keys")))))
+_CURRENT = Statement(
+    union_all(_current_by(any_of(nodes.c.key, "keys")), _current_by(and_(nodes.c.key.is_(None), any_of(nodes.c.node, "keys"))))
+)
 
 
 def current_nodes(session: Session, ns: int, *, after: int, kinds: Sequence[str] | None, at: int | None, bodies: bool) -> list[NodeRow]:
