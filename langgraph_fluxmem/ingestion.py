@@ -15,11 +15,12 @@ from typing import Any
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
 
+from langgraph_fluxmem.dates import spelt, time_text
 from langgraph_fluxmem.errors import InvalidContentError
 from langgraph_fluxmem.requests import Apply, EmbedFor, Fetch, Stage
 from langgraph_fluxmem.schema import Applied, Namespace, NodeWrite, Plan, Provenance, Text, Write
 from langgraph_fluxmem.storing.values import checked
-from langgraph_fluxmem.text import check_text, content_hash, split, terms
+from langgraph_fluxmem.text import QUESTION, check_text, content_hash, is_question, split, terms
 
 Document_ = str | Document | BaseMessage
 Rememberable = Document_ | Iterable[Document_]
@@ -143,10 +144,12 @@ def _parts_of(item: object, what: str) -> tuple[object, Mapping[str, Any], str |
 
 
 def _draft(node: str, content: str, metadata: dict[str, Any], source: str | None, position: float | None) -> Draft:
-    speaker, time = _label(metadata.get("speaker"), "speaker"), metadata.get("time")
-    when = str(time) if isinstance(time, str | int | float) else ""
-    embedded = f"{speaker}: {content}" if speaker else content
-    index = [*terms(speaker or ""), *terms(content), *terms(when)]
+    speaker, when = _label(metadata.get("speaker"), "speaker"), metadata.get("time")
+    said = f" ({when})" if isinstance(when, (str, int, float)) and str(when) else ""
+    embedded = f"{speaker or ''}{said}: {content}".lstrip() if speaker or said else content
+    index = [*terms(speaker or ""), *terms(spelt(content)), *terms(time_text(when))]
+    if is_question(content):
+        index.append(QUESTION)
     text = Text("content", content_hash(embedded), " ".join(index))
     return Draft(node, _digest(content, metadata), content, metadata, source, position, speaker, text, embedded)
 

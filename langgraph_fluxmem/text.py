@@ -58,6 +58,16 @@ def terms(text: str) -> list[str]:
     return found
 
 
+QUESTION = "?"
+"""The term that marks a fact as a question. No text has it among its `terms`, so no query asks for it."""
+_ASKS = re.compile(r"[?\uff1f\u061f\u037e]['\")\]\u201d\u300d]*\s*$")
+
+
+def is_question(text: str) -> bool:
+    """Whether a text ends with a question mark."""
+    return _ASKS.search(text[-64:]) is not None
+
+
 def content_hash(text: str) -> str:
     """32 hex digits that name this exact text (blake2b)."""
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
