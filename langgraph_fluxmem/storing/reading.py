@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from langgraph.store.base import GetOp, Item, ListNamespacesOp, MatchCondition, SearchItem, SearchOp
@@ -13,10 +14,12 @@ from langgraph.store.base import GetOp, Item, ListNamespacesOp, MatchCondition, 
 from langgraph_fluxmem.schema import Namespace, Vector
 from langgraph_fluxmem.storing.fields import value_of
 from langgraph_fluxmem.storing.filters import Matcher
-from langgraph_fluxmem.storing.shelves import KINDS, Shelf, Test, shelves_of
+from langgraph_fluxmem.storing.shelves import KINDS, Shelf, Shelves, Test, shelves_of
 from langgraph_fluxmem.storing.values import copied
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from langgraph_fluxmem.engine import Engine
     from langgraph_fluxmem.ledger.rows import NodeRow
 
@@ -32,6 +35,14 @@ class Search:
     op: SearchOp
     matcher: Matcher | None
     vector: Vector | None = None
+
+
+class Hit(NamedTuple):
+    """Something found; `score` None: by no query, or without a vector."""
+
+    score: float | None
+    namespace: Namespace
+    row: NodeRow
 
 
 @dataclass(slots=True)
@@ -83,79 +94,89 @@ class Reader:
         stop = op.offset + op.limit
         if op.limit == 0 or not namespaces:
             return []
-        scored: list[tuple[float, Namespace, NodeRow]] = []
+        scored: list[Hit] = []
         if search.vector is not None:
-            scored = self._scored(search, search.vector, namespaces, stop)
-        page: list[tuple[float | None, Namespace, NodeRow]] = list(scored[op.offset : stop])
+            find = self._nearest_of_views if len(namespaces) <= FEW else self._nearest_of_shelves
+            scored = find(search, search.vector, shelves, namespaces, stop)
+        page: list[Hit] = scored[op.offset :]
         if len(scored) < stop:
-            seen = {row.id for _, _, row in scored}
-            rest = self._newest(search, namespaces, stop, seen)
+            rest = self._newest(search, shelves, namespaces, stop, {hit.row.id for hit in scored})
             start = max(0, op.offset - len(scored))
-            page += [(None, namespace, row) for namespace, row in rest[start : start + op.limit - len(page)]]
+            page += rest[start : start + op.limit - len(page)]
         if op.refresh_ttl:
-            for _, namespace, row in page:
-                self._renew(namespace, row)
-        return [_search_item(row, namespace, score) for score, namespace, row in page]
+            for hit in page:
+                self._renew(hit.namespace, hit.row)
+        return [_search_item(hit) for hit in page]
 
-    def _newest(self, search: Search, namespaces: Sequence[Namespace], stop: int, seen: set[str]) -> list[tuple[Namespace, NodeRow]]:
-        found: list[tuple[Namespace, NodeRow]] = []
-        for namespace in namespaces:
-            shelf = shelves_of(self.engine).shelf(namespace)
-            test = self._test(search, shelf)
-            rows = shelf.newest(stop + len(seen), test)
-            found += [(namespace, row) for row in rows if row.id not in seen]
+    def _newest(self, search: Search, shelves: Shelves, namespaces: Sequence[Namespace], stop: int, seen: set[str]) -> list[Hit]:
+        """The last written that match, without those `seen`."""
+        found: list[tuple[int, Namespace, NodeRow]] = []
+        for shelf in shelves.each(namespaces):
+            rows = shelf.newest(stop + len(seen), self._test(search, shelf))
+            found += [(-row.op, shelf.namespace, row) for row in rows if row.id not in seen]
         if len(namespaces) > 1:
-            found.sort(key=lambda pair: -pair[1].op)
-        return found
+            found.sort(key=itemgetter(0))
+        return [Hit(None, namespace, row) for _, namespace, row in found[:stop]]
 
-    def _scored(self, search: Search, vector: Vector, namespaces: Sequence[Namespace], stop: int) -> list[tuple[float, Namespace, NodeRow]]:
-        found: list[tuple[float, Namespace, NodeRow]] = []
-        best = self._best_of_view if len(namespaces) <= FEW else self._best_of_shelf
+    def _nearest_of_views(self, search: Search, vector: Vector, shelves: Shelves, namespaces: Sequence[Namespace], stop: int) -> list[Hit]:
+        """The nearest that match, by the exact tier of each namespace (or Chroma, beyond its size)."""
+        found: list[tuple[float, int, Namespace, str]] = []
         for namespace in namespaces:
-            found += [(score, namespace, row) for score, row in best(search, vector, namespace, stop)]
-        found.sort(key=lambda hit: (-hit[0], -hit[2].op))
-        return found[:stop]
-
-    def _best_of_view(self, search: Search, vector: Vector, namespace: Namespace, count: int) -> list[tuple[float, NodeRow]]:
-        """The best of one namespace by its exact tier (or Chroma, beyond its size)."""
-        allowed = None
-        shelf: Shelf | None = None
-        if search.matcher is not None or self.omit_expired:
-            shelf = shelves_of(self.engine).shelf(namespace)
-            test = self._test(search, shelf)
-            if test is not None:
-                allowed = [row.id for row in shelf.newest(None, test)]
-                if not allowed:
-                    return []
-        view = self.engine.projections.view(namespace)
-        rows = None
-        if allowed is not None:
-            rows = view.rows_of(allowed)
-            rows = rows[rows >= 0]
-        top = view.dense_top(vector, count, allowed=rows)
-        scores = view.dense_at(vector, top)
-        ids = [view.ids[int(row)] for row in top]
-        loaded = self.engine.ledger.load(namespace, ids)
+            allowed = None
+            if search.matcher is not None or self.omit_expired:
+                shelf = shelves.shelf(namespace)
+                test = self._test(search, shelf)
+                allowed = None if test is None else [row.id for row in shelf.newest(None, test)]
+            if allowed is not None and not allowed:
+                continue
+            view = self.engine.projections.view(namespace)
+            rows = None
+            if allowed is not None:
+                rows = view.rows_of(allowed)
+                rows = rows[rows >= 0]
+            top = view.dense_top(vector, stop, allowed=rows)
+            versions = [view.ids[int(row)] for row in top]
+            scores, ops = view.dense_at(vector, top), view.ops[top]
+            found += [(-float(score), -int(op), namespace, version) for score, op, version in zip(scores, ops, versions, strict=True)]
+        found.sort()
+        del found[stop:]
+        loaded: dict[str, NodeRow] = {}
+        for namespace in {hit[2] for hit in found}:
+            loaded.update(self.engine.ledger.load(namespace, [hit[3] for hit in found if hit[2] == namespace]))
         return [
-            (float(score), row)
-            for score, version in zip(scores, ids, strict=True)
-            if (row := loaded.get(version)) is not None and row.body is not None
+            Hit(-score, namespace, row)
+            for score, _, namespace, version in found
+            if (row := loaded.get(version)) is not None and row.body is not None  # deleted in this moment
         ]
 
-    def _best_of_shelf(self, search: Search, vector: Vector, namespace: Namespace, count: int) -> list[tuple[float, NodeRow]]:
-        """The best of one namespace by its shelf's vectors."""
-        shelf = shelves_of(self.engine).shelf(namespace)
-        scores, owners = shelf.cosines(self.engine.ledger, vector)
-        test = self._test(search, shelf)
-        order = np.argsort(-scores, kind="stable")
-        found: list[tuple[float, NodeRow]] = []
-        for index in order.tolist():
-            if len(found) >= count:
-                break
+    def _nearest_of_shelves(
+        self, search: Search, vector: Vector, shelves: Shelves, namespaces: Sequence[Namespace], stop: int
+    ) -> list[Hit]:
+        """The nearest that match, by the shelves' own vectors."""
+        parts: list[NDArray[np.float32]] = []
+        owners: list[NodeRow] = []
+        names: list[Namespace] = []
+        gone: set[str] = set()
+        for shelf in shelves.each(namespaces):
+            matrix, starts, rows = shelf.vectors(self.engine.ledger)
+            if rows:
+                scores = matrix @ vector
+                parts.append(scores if len(scores) == len(rows) else np.maximum.reduceat(scores, starts))
+                owners += rows
+                names += [shelf.namespace] * len(rows)
+            if self.omit_expired:
+                gone |= self._expired(shelf)
+        if not parts:
+            return []
+        every = np.concatenate(parts)
+        hits: list[Hit] = []
+        for index in np.argsort(-every, kind="stable").tolist():
             row = owners[index]
-            if test is None or test(row):
-                found.append((float(scores[index]), row))
-        return found
+            if row.node not in gone and (search.matcher is None or search.matcher(value_of(row))):
+                hits.append(Hit(float(every[index]), names[index], row))
+                if len(hits) == stop:
+                    break
+        return hits
 
     def _test(self, search: Search, shelf: Shelf) -> Test | None:
         matcher = search.matcher
@@ -223,5 +244,6 @@ def _item(row: NodeRow, namespace: Namespace) -> Item:
     )
 
 
-def _search_item(row: NodeRow, namespace: Namespace, score: float | None) -> SearchItem:
-    return SearchItem(namespace, row.key, copied(value_of(row)), _moment(row.created_at), _moment(row.updated_at), score)
+def _search_item(hit: Hit) -> SearchItem:
+    row = hit.row
+    return SearchItem(hit.namespace, row.key, copied(value_of(row)), _moment(row.created_at), _moment(row.updated_at), hit.score)

@@ -97,6 +97,8 @@ class Shelf:
 
     def expired(self, now: float) -> list[NodeRow]:
         """Those whose time had passed when they were last read from the ledger."""
+        if not self._expiring:
+            return []
         with self.lock:
             rows = [self._entries[node] for node in self._expiring]
         return [row for row in rows if row.expires_at is not None and row.expires_at <= now]
@@ -109,16 +111,12 @@ class Shelf:
                 if held is not None and held.id == row.id:
                     self._entries[row.node] = row
 
-    def cosines(self, ledger: Ledger, vector: Vector) -> tuple[NDArray[np.float32], list[NodeRow]]:
-        """Cosine (n,) of the best text of each entry that has a vector, and those entries (n)."""
+    def vectors(self, ledger: Ledger) -> tuple[NDArray[np.float32], NDArray[np.int32], list[NodeRow]]:
+        """The vectors (v, d) of all indexed texts, where those of each entry that has some begin (n,), and those entries (n)."""
         with self.lock:
             if self._matrix is None:
                 self._matrix = self._stacked(ledger)
-            matrix, starts, owners = self._matrix
-        if not owners:
-            return np.zeros(0, np.float32), owners
-        scores = matrix @ vector
-        return (scores if len(scores) == len(owners) else np.maximum.reduceat(scores, starts)), owners
+            return self._matrix
 
     def _stacked(self, ledger: Ledger) -> tuple[NDArray[np.float32], NDArray[np.int32], list[NodeRow]]:
         wanted = {text.hash for row in self._entries.values() for text in row.texts}
@@ -126,17 +124,18 @@ class Shelf:
         held = {name: vector for name, vector in self._vectors.items() if name in wanted}
         if missing:
             held.update(ledger.vectors(self.namespace, list(missing)))
-        self._vectors = held
         owners: list[NodeRow] = []
         starts: list[int] = []
-        stack: list[Vector] = []
+        hashes: list[str] = []
         for row in self._entries.values():
-            vectors = [held[text.hash] for text in row.texts if text.hash in held]
-            if vectors:
+            mine = [text.hash for text in row.texts if text.hash in held]
+            if mine:
                 owners.append(row)
-                starts.append(len(stack))
-                stack += vectors
-        return np.stack(stack) if stack else np.zeros((0, 0), np.float32), np.array(starts, np.int32), owners
+                starts.append(len(hashes))
+                hashes += mine
+        matrix = np.stack([held[name] for name in hashes]) if hashes else np.zeros((0, 0), np.float32)
+        self._vectors = dict(zip(hashes, matrix, strict=True))  # rows of the matrix: what was read is let go
+        return matrix, np.array(starts, np.int32), owners
 
 
 class Shelves:
@@ -151,16 +150,26 @@ class Shelves:
         self._doubtful: set[Namespace] = set()
         self._position = -1
 
-    def shelf(self, namespace: Namespace) -> Shelf:
-        """The shelf of a namespace, caught up with the log as of the last `refresh`."""
+    def each(self, namespaces: Iterable[Namespace]) -> Iterator[Shelf]:
+        """The shelves of namespaces, each caught up with the log as of the last `refresh` when its turn comes."""
         with self._lock:
-            shelf = self._shelves.get(namespace)
-            if shelf is None:
-                shelf = self._shelves[namespace] = Shelf(namespace)
+            shelves = [self._shelf(namespace) for namespace in namespaces]
+        for shelf in shelves:
+            if shelf.stale:
+                shelf.catch_up(self._ledger)
+                self._bound(shelf)
+            yield shelf
+
+    def shelf(self, namespace: Namespace) -> Shelf:
+        """The shelf of one namespace."""
+        return next(self.each((namespace,)))
+
+    def _shelf(self, namespace: Namespace) -> Shelf:
+        shelf = self._shelves.get(namespace)
+        if shelf is None:
+            shelf = self._shelves[namespace] = Shelf(namespace)
+        else:
             self._shelves.move_to_end(namespace)
-        if shelf.stale:
-            shelf.catch_up(self._ledger)
-            self._bound(shelf)
         return shelf
 
     def refresh(self) -> None:
@@ -181,7 +190,7 @@ class Shelves:
         with self._lock:
             if self._names is None:
                 self._names = self._ledger.namespaces(KINDS, expired=True)
-            else:
+            elif self._doubtful:
                 holding = {namespace for namespace in self._doubtful if self._ledger.holds(namespace, KINDS)}
                 before = self._doubtful.intersection(self._names)
                 if holding != before:
