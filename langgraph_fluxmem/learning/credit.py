@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph_fluxmem.learning.situation import FUNCTION_WORDS, Scene, as_text, parse, read, words
-from langgraph_fluxmem.learning.template import ActionTemplate, links, template
+from langgraph_fluxmem.learning.template import ActionTemplate, links, moment, template
 from langgraph_fluxmem.schema import Action, Channel, Episode, Situation, Step
 
 FLOW = 0.8
@@ -56,6 +56,7 @@ def record(episode: Episode) -> dict[str, Any]:
             made = template(step.action, scene)
             entry["template"] = [refer(level) for level in (made.key, *made.patterns)]
             entry["links"] = [refer(link) for link in links(step.action, made, scene)]
+            entry["moment"] = [refer(pattern) for pattern in moment(scene)]
         steps.append(entry)
     return {
         "version": VERSION,
@@ -99,6 +100,12 @@ def derived(body: Mapping[str, Any], ordinal: int) -> tuple[str, tuple[str, ...]
     strings: list[str] = body["strings"]
     key, *levels = (strings[i] for i in entry["template"])
     return key, tuple(levels), tuple(strings[i] for i in entry["links"])
+
+
+def moment_of(body: Mapping[str, Any], ordinal: int) -> tuple[str, ...]:
+    """The patterns of a stored step's situation that do not depend on its action; see `template.moment`."""
+    strings: list[str] = body["strings"]
+    return tuple(strings[i] for i in body["steps"][ordinal].get("moment", ()))
 
 
 def evidence(episode: Episode) -> list[StepEvidence]:

@@ -7,6 +7,7 @@ of their similarity, K = max(0, (cos - 0.5) / 0.5)^2; tasks without a vector cou
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from langgraph_fluxmem.learning.credit import derived
+from langgraph_fluxmem.learning.credit import derived, moment_of
 from langgraph_fluxmem.learning.table import KEPT_LENSES, Grown, Lens, StepInfo, Table, rank_of
 from langgraph_fluxmem.learning.tree import Growth
 from langgraph_fluxmem.schema import Channel, Vector
@@ -33,6 +34,7 @@ class StepMemory:
         self.patterns: list[str] = []
         self.numbers: dict[str, int] = {}
         self._tables: dict[str, Table] = {}
+        self._moments: dict[int, list[tuple[int, str]]] = {}
         self._tasks: dict[tuple[str, bytes], int] = {}
         self._names: list[str] = []
         self._vectors: list[Vector | None] = []
@@ -61,7 +63,8 @@ class StepMemory:
             key, levels, links = made
             target = f"{episode_id}#{ordinal}"
             numbers = np.array(sorted(self._number(link) for link in links), np.int64)
-            step = StepInfo(episode_id, ordinal, levels[0], key, numbers, group, rank_of(target))
+            moment = np.array([self._number(pattern) for pattern in moment_of(body, ordinal)], np.int64)
+            step = StepInfo(episode_id, ordinal, levels[0], key, numbers, moment, group, rank_of(target))
             self.steps[target] = step
             early = self._early.pop(target, None)
             if early is not None:
@@ -100,7 +103,7 @@ class StepMemory:
             if self._matrix is None:
                 zero = np.zeros(len(task_vector), np.float32)
                 self._matrix = np.stack([zero if vector is None else vector for vector in self._vectors])
-            cosines = (self._matrix @ task_vector).astype(np.float64)
+            cosines = np.einsum("ij,j->i", self._matrix, task_vector).astype(np.float64)  # row by row: the same in any order
             weights = np.square(np.clip((cosines - 0.5) / 0.5, 0.0, 1.0))
             weights[[vector is None for vector in self._vectors]] = 1.0
         counting = sorted(np.flatnonzero(weights > 0).tolist(), key=lambda group: (-weights[group], self._names[group]))
@@ -119,6 +122,11 @@ class StepMemory:
     def numbered(self, links: Sequence[str]) -> dict[int, str]:
         """Those of `links` that some step had, by number."""
         return {number: link for link in links if (number := self.numbers.get(link)) is not None}
+
+    def after(self, last: str, limit: int) -> list[StepInfo]:
+        """At most `limit` steps with evidence that were done in a situation with this first pattern of its moment."""
+        number = self.numbers.get(last)
+        return [] if number is None else [self.steps[target] for _, target in self._moments.get(number, [])[:limit]]
 
     def counts(self) -> dict[str, dict[str, Counts]]:
         """All evidence: template -> situation pattern (``""``: any) -> sums over its steps, without those that have none."""
@@ -145,6 +153,15 @@ class StepMemory:
         self._put(step)
 
     def _put(self, step: StepInfo) -> None:
+        if len(step.moment):
+            last = self._moments.setdefault(int(step.moment[0]), [])
+            entry = (step.rank, step.id)
+            index = bisect_left(last, entry)
+            there = index < len(last) and last[index] == entry
+            if any(step.evidence) and not there:
+                last.insert(index, entry)
+            elif not any(step.evidence) and there:
+                del last[index]
         for level in dict.fromkeys((step.general, step.key)):
             table = self._tables.get(level)
             if table is None:

@@ -33,7 +33,9 @@ class StepInfo:
     Attributes:
         general, key: levels of its template that evidence is kept for.
         links: numbers of its situation's patterns.
+        moment: numbers of the patterns of its situation that do not depend on the action; the first says what was done last.
         group: the task it belongs to.
+        rank: its place in samples; see `rank_of`.
         evidence: sums of weights: progress, failure, loss.
     """
 
@@ -42,6 +44,7 @@ class StepInfo:
     general: str
     key: str
     links: IntArray
+    moment: IntArray
     group: int
     rank: int
     evidence: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])

@@ -42,8 +42,7 @@ def links(action: Action, made: ActionTemplate, scene: Scene) -> tuple[str, ...]
             found[pattern.replace("_", f"_{number}", 1)] = None
     found["notes" if scene.notes else "no notes"] = None
     owed = scene.owed()
-    open_ = sum(max(0, count) for count in owed.values())
-    found[f"owed {open_}" if open_ < 3 else "owed more"] = None
+    found[f"owed {_open(scene)}"] = None
     for number, span in enumerate(made.slots, 1):
         if span in owed:
             found[f"owes _{number} {max(0, min(2, owed[span]))}"] = None
@@ -58,6 +57,22 @@ def links(action: Action, made: ActionTemplate, scene: Scene) -> tuple[str, ...]
     else:
         found["start"] = None
     return tuple(found)
+
+
+def moment(scene: Scene) -> tuple[str, ...]:
+    """Patterns of a situation that no action is needed for: what was done last, what is still owed, whether there are notes."""
+    if not scene.done:
+        last = "start"
+    else:
+        if () not in scene.masks:
+            scene.masks[()] = _of_text(scene.done[-1], scene).key
+        last = f"after {scene.masks[()]}"
+    return last, f"owed {_open(scene)}", "notes" if scene.notes else "no notes"
+
+
+def _open(scene: Scene) -> str:
+    count = sum(max(0, left) for left in scene.owed().values())
+    return str(count) if count < 3 else "more"
 
 
 def _of_text(action: str, scene: Scene) -> ActionTemplate:
