@@ -81,6 +81,12 @@ class VectorTable:
         """Bytes of the buffers."""
         return (0 if self._matrix is None else self._matrix.nbytes) + self._start.nbytes + self._count.nbytes
 
+    def reserve(self, rows: int, dims: int) -> None:
+        """Make room for `rows` vectors of `dims` numbers in all."""
+        if self._matrix is None:
+            self._matrix = Column(np.float32, (dims,))
+        self._matrix.reserve(rows)
+
     def extend(self, slots: Sequence[Sequence[Vector]]) -> None:
         """Append one slot for each sequence of vectors (d,)."""
         counts = np.fromiter((len(vectors) for vectors in slots), dtype=np.int32, count=len(slots))

@@ -51,6 +51,9 @@ def load_arrays(ledger: Ledger, namespace: Namespace) -> tuple[NamespaceArrays, 
 def append(ledger: Ledger, namespace: Namespace, arrays: NamespaceArrays, rows: Sequence[NodeRow]) -> None:
     """Append those rows that have an indexed text, with the vectors that the ledger holds."""
     indexed = [row for row in rows if row.texts]
+    embedding = ledger.embedding() if len(indexed) > LOAD else None
+    if embedding is not None:
+        arrays.vectors.reserve(arrays.vectors.rows + sum(len(row.texts) for row in indexed), embedding[1])
     for start in range(0, len(indexed), LOAD):
         part = indexed[start : start + LOAD]
         hashes = list({text.hash: None for row in part for text in row.texts})

@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from langgraph_fluxmem.index.columns import Column
 
 Posting = tuple[NDArray[np.int32], NDArray[np.int32]]
 """Slots (df,), increasing, and term frequencies (df,)."""
+BULK = 256
+"""From this many documents at once their postings are sorted instead of appended one by one."""
 _EMPTY: Posting = (np.zeros(0, np.int32), np.zeros(0, np.int32))
 
 
@@ -40,27 +43,29 @@ class Postings:
 
     def extend(self, documents: Sequence[Sequence[str]]) -> None:
         """Append one slot for each list of terms."""
-        ids, lists, vocabulary = self._ids, self._lists, self._vocabulary
-        slot = len(self._ends)
-        tokens: list[int] = []
-        ends: list[int] = []
-        base = len(self._tokens)
-        for terms in documents:
-            codes: list[int] = []
-            for term in terms:
-                code = ids.get(term)
-                if code is None:
-                    code = ids[term] = len(vocabulary)
-                    vocabulary.append(term)
-                    lists.append(array("i"))
-                codes.append(code)
-            for code, frequency in Counter(codes).items():
-                lists[code].extend((slot, frequency))
-            tokens += codes
-            ends.append(base + len(tokens))
-            slot += 1
-        self._tokens.extend(tokens)
-        self._ends.extend(ends)
+        if not documents:
+            return
+        ids = self._ids
+        first, known = len(self._ends), len(ids)
+        codes = [ids.setdefault(term, len(ids)) for terms in documents for term in terms]
+        self._vocabulary.extend(islice(ids, known, None))
+        self._lists.extend(array("i") for _ in range(len(ids) - known))
+        lengths = [len(terms) for terms in documents]
+        self._ends.extend(len(self._tokens) + np.cumsum(lengths))
+        self._tokens.extend(codes)
+        if len(documents) < BULK:
+            begin = 0
+            for slot, length in enumerate(lengths, first):
+                for code, frequency in Counter(codes[begin : begin + length]).items():
+                    self._lists[code].extend((slot, frequency))
+                begin += length
+            return
+        keys = np.array(codes, dtype=np.int64) << 32 | np.repeat(np.arange(first, first + len(documents)), lengths)
+        keys, frequencies = np.unique(keys, return_counts=True)
+        pairs = np.stack([keys & 0xFFFFFFFF, frequencies], axis=1).astype(np.int32)
+        touched, starts = np.unique(keys >> 32, return_index=True)
+        for code, begin, end in zip(touched.tolist(), starts.tolist(), [*starts[1:].tolist(), len(pairs)], strict=True):
+            self._lists[code].frombytes(pairs[begin:end].tobytes())
 
     def posting(self, term: str, size: int) -> Posting:
         """The posting of a term within the first `size` slots."""
