@@ -211,7 +211,8 @@ def play(agent: Agent, seat: Seat, thread: str, episode: str, *, durability: Dur
     """
     config: RunnableConfig = {"configurable": {"thread_id": thread}, "recursion_limit": 1000}
     stands = agent.get_state(config)
-    if stands.values and not stands.next:
+    if stands.values and not stands.tasks:
         return cast("State", stands.values)
-    fresh: State | None = None if stands.next else {"memory_episode_id": episode}
+    # Not `stands.next`: it leaves out a task whose writes were saved before the process died, and the game would count as ended.
+    fresh: State | None = None if stands.tasks else {"memory_episode_id": episode}
     return cast("State", agent.invoke(fresh, config, context=seat, durability=durability))

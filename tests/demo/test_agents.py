@@ -63,6 +63,34 @@ def test_a_game_cut_short_goes_on_where_it_was(tmp_path):
     assert fresh.resets == 1, "the two commands were given again, and the game went on"
 
 
+def test_a_game_whose_last_checkpoint_was_lost_goes_on(tmp_path):
+    """Killed after an act's writes were saved and before the checkpoint was: LangGraph then names no next node, yet the game is not over."""
+
+    class Losing(InMemorySaver):
+        dead = False
+
+        def put(self, config, checkpoint, metadata, new_versions):
+            if self.dead:
+                raise Crash
+            return super().put(config, checkpoint, metadata, new_versions)
+
+    class Fatal(Toy):
+        def step(self, command):
+            saver.dead = self.steps == 2
+            return super().step(command)
+
+    plain = build_agent(NoMemory(), InMemorySaver())
+    game, whole = next((i, given) for i in range(50) if len(given := play(plain, Seat(Toy(), 2, i), f"{i}", "e")["given"]) > 3)
+    saver = Losing()
+    agent = build_agent(NoMemory(), saver)
+    with pytest.raises(Crash):
+        play(agent, Seat(Fatal(), 2, game), "t", "e", durability="sync")
+    saver.dead = False
+    state = agent.get_state({"configurable": {"thread_id": "t"}})
+    assert state.tasks and not state.next
+    assert play(agent, Seat(Toy(), 2, game), "t", "e")["given"] == whole
+
+
 def test_a_game_that_ended_is_not_played_again(tmp_path):
     memory = StaticMemory(tmp_path, weight=8.0)
     agent = build_agent(memory, InMemorySaver())
