@@ -46,7 +46,7 @@ _TRIED = ("did:", "owed ", "owes ")
 """Patterns that say where in the course of a task one is: evidence is from just such a moment when it shares all of them."""
 
 
-def advise(
+def advise(  # noqa: PLR0917  (the order of the question: in what situation, which actions, how)
     memory: StepMemory,
     situation: Situation,
     task_vector: Vector | None,
@@ -57,55 +57,66 @@ def advise(
     """Advice for each of `actions`, in their order; see `schema.Advice`.
 
     Args:
+        memory: what past steps have shown.
+        situation: in which to act.
         task_vector: (d,) float32, L2-normalised, of the situation's task; None: all tasks seen count in full.
+        actions: the admissible ones.
         repair: the edits in force in this episode.
+        scorer: constants.
     """
-    scene = read(situation)
-    lens = memory.lens(task_vector)
-    state = repair or Repair()
-    return [_advice(memory, scene, lens, action, state, scorer) for action in actions]
+    question = _Question(memory, read(situation), memory.lens(task_vector), repair or Repair(), scorer)
+    return [question.advice(action) for action in actions]
 
 
-def _advice(memory: StepMemory, scene: Scene, lens: Lens, action: Action, repair: Repair, scorer: Scorer) -> Advice:
-    growth = scorer.growth
-    value, risk, support = growth.v0, growth.l0, 0.0
-    made = template(action, scene)
-    levels = [(level, grown) for level in dict.fromkeys((made.patterns[0], made.key)) if (grown := memory.grown(level, lens, growth))]
-    if not levels:
-        return Advice(action=action, score=0.0, value=value, risk=risk, support=0.0)
-    held = memory.numbered(links(action, made, scene))
-    path: list[str] = []
-    for depth, (level, grown) in enumerate(levels):
-        good, tests = grown.value.leaf(held)
-        bad, more = grown.risk.leaf(held)
-        if depth == 0:
-            value, risk = good.value, bad.value
-        else:
-            value = (good.good + scorer.k * value) / (good.total + scorer.k)
-            risk = (bad.good + scorer.k * risk) / (bad.total + scorer.k)
-        support = good.total
-        asked = [memory.patterns[test] if answer else f"not {memory.patterns[test]}" for test, answer in dict.fromkeys((*tests, *more))]
-        path.append(
-            f"{' and '.join(asked) or 'always'} -> {level}: led on {good.good:.3g} of {good.total:.3g}, lost {bad.good:.3g} of {bad.total:.3g}"
-        )
-    value, risk = _repaired(value, risk, support, levels[-1][1], held, repair, scorer)
-    score = max(-scorer.clip, min(scorer.clip, scorer.b * (_logit(value) - _logit(growth.v0))))
-    score += repair.caution * (scorer.loss * math.log1p(-risk) - scorer.veto * max(0.0, risk - scorer.tolerated))
-    return Advice(action=action, score=score, value=value, risk=risk, support=support, why=Why(path=tuple(reversed(path))))
+@dataclass(frozen=True, slots=True)
+class _Question:
+    memory: StepMemory
+    scene: Scene
+    lens: Lens
+    repair: Repair
+    scorer: Scorer
 
+    def advice(self, action: Action) -> Advice:
+        memory, scorer = self.memory, self.scorer
+        growth = scorer.growth
+        value, risk, support = growth.v0, growth.l0, 0.0
+        made = template(action, self.scene)
+        levels = [
+            (level, grown) for level in dict.fromkeys((made.patterns[0], made.key)) if (grown := memory.grown(level, self.lens, growth))
+        ]
+        if not levels:
+            return Advice(action=action, score=0.0, value=value, risk=risk, support=0.0)
+        held = memory.numbered(links(action, made, self.scene))
+        path: list[str] = []
+        for depth, (level, grown) in enumerate(levels):
+            good, tests = grown.value.leaf(held)
+            bad, more = grown.risk.leaf(held)
+            if depth == 0:
+                value, risk = good.value, bad.value
+            else:
+                value = (good.good + scorer.k * value) / (good.total + scorer.k)
+                risk = (bad.good + scorer.k * risk) / (bad.total + scorer.k)
+            support = good.total
+            asked = [memory.patterns[test] if answer else f"not {memory.patterns[test]}" for test, answer in dict.fromkeys((*tests, *more))]
+            path.append(
+                f"{' and '.join(asked) or 'always'} -> {level}: "
+                f"led on {good.good:.3g} of {good.total:.3g}, lost {bad.good:.3g} of {bad.total:.3g}"
+            )
+        value, risk = self._repaired(value, risk, support, levels[-1][1], held)
+        score = max(-scorer.clip, min(scorer.clip, scorer.b * (_logit(value) - _logit(growth.v0))))
+        score += self.repair.caution * (scorer.loss * math.log1p(-risk) - scorer.veto * max(0.0, risk - scorer.tolerated))
+        return Advice(action=action, score=score, value=value, risk=risk, support=support, why=Why(path=tuple(reversed(path))))
 
-def _repaired(
-    value: float, risk: float, support: float, grown: Grown, held: dict[int, str], repair: Repair, scorer: Scorer
-) -> tuple[float, float]:
-    """Value and risk with the edits of this episode."""
-    hope = repair.optimism
-    if hope > 0:
-        if repair.novelty:
-            support = min((grown.tried.get(number, 0.0) for number, link in held.items() if link.startswith(_TRIED)), default=support)
-        known = support + scorer.growth.k
-        risk = risk * known / (known + hope)
-        value = (value * known + hope * (1.0 - risk)) / (known + hope)
-    return min(max(value, _EDGE), 1.0 - _EDGE), min(max(risk, 0.0), 1.0 - _EDGE)
+    def _repaired(self, value: float, risk: float, support: float, grown: Grown, held: dict[int, str]) -> tuple[float, float]:
+        """Value and risk with the edits of this episode."""
+        hope = self.repair.optimism
+        if hope > 0:
+            if self.repair.novelty:
+                support = min((grown.tried.get(number, 0.0) for number, link in held.items() if link.startswith(_TRIED)), default=support)
+            known = support + self.scorer.growth.k
+            risk = risk * known / (known + hope)
+            value = (value * known + hope * (1.0 - risk)) / (known + hope)
+        return min(max(value, _EDGE), 1.0 - _EDGE), min(max(risk, 0.0), 1.0 - _EDGE)
 
 
 def _logit(p: float) -> float:

@@ -47,9 +47,8 @@ def record(episode: Episode) -> dict[str, Any]:
             if isinstance(observation, str)
             else {key: refer(value) if isinstance(value, str) else [value] for key, value in observation.items()}
         )
-        for key, value in (("result", step.result), ("progress", step.progress), ("loss", step.loss), ("notes", list(step.notes))):
-            if value:
-                entry[key] = value
+        told = {"result": step.result, "progress": step.progress, "loss": step.loss, "notes": list(step.notes)}
+        entry |= {key: value for key, value in told.items() if value}
         if step.used:
             entry["used"] = list(step.used)
         if step.action is not None:

@@ -46,10 +46,9 @@ class StepMemory:
         self._lens_number = 0
 
     def add_episode(self, episode_id: str, body: Mapping[str, Any], task_vector: Vector | None, op: int) -> None:
-        """Add a stored episode (`body` as `credit.record` made it) written by operation `op`. Adding it twice changes nothing.
+        """Add a stored episode, `body` as `credit.record` made it, written by operation `op`. Adding it twice changes nothing.
 
-        Args:
-            task_vector: (d,) float32, L2-normalised, of the task; None: the task counts in full for every other.
+        `task_vector` is (d,) float32, L2-normalised; without one the task counts in full for every other.
         """
         if episode_id in self.bodies:
             return

@@ -19,13 +19,14 @@ MAX_SPAN = 6
 """Longest span, in words, that may become a slot."""
 SHORT_LINE = 8
 """A line of at most this many words is a pattern as a whole; of longer ones the neighbourhood of the slot is."""
-_WORD = re.compile(r"\w+(?:['’\-.@]\w+)*")
+_WORD = re.compile(r"\w+(?:['\u2019\-.@]\w+)*")
 _LINE = re.compile(r"[\n\r]+|(?<=[.!?;:])\s+|,\s+")
-FUNCTION_WORDS = frozenset(
-    "a an the some any this that these those and or but nor if then of in on at to from with without into onto by for as is are was were "
-    "be been being it its he she they them his her their you your we our i my me not no there here do does did has have had can could "
-    "will would shall should may might must so than too very just out up down over under off about".split()
+_FUNCTION_WORDS = (
+    "a an the some any this that these those and or but nor if then of in on at to from with without into onto by for as is are "
+    "was were be been being it its he she they them his her their you your we our i my me not no there here do does did has have "
+    "had can could will would shall should may might must so than too very just out up down over under off about"
 )
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 """Words that bind others together: a slot neither begins nor ends with one."""
 
 

@@ -160,8 +160,8 @@ class Table:
         kept = place[columns] >= 0
         features = np.zeros((len(chosen), len(common)))
         features[rows[kept], place[columns[kept]]] = 1.0
-        value = grow(features, names[common], good, total, growth.v0, growth)
-        risk = grow(features, names[common], lost, total, growth.l0, growth)
+        value = grow(features, names[common], good, total, growth.v0, growth=growth)
+        risk = grow(features, names[common], lost, total, growth.l0, growth=growth)
         return Grown(value, risk, dict(zip(names.tolist(), tried.tolist(), strict=True)))
 
 

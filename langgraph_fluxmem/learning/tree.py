@@ -62,15 +62,20 @@ def grow(
     good: NDArray[np.float64],
     total: NDArray[np.float64],
     prior: float,
+    *,
     growth: Growth,
     depth: int = 0,
 ) -> Node:
     """Grow a tree.
 
     Args:
-        features: (rows, patterns) of 0 and 1; `names` are the patterns' numbers, and of equal ones the first is tested.
-        good: (rows,) weight that came out; `total`: (rows,) weight in all.
+        features: (rows, patterns) of 0 and 1; of patterns that explain as much the first is tested.
+        names: (patterns,) their numbers.
+        good: (rows,) weight that came out.
+        total: (rows,) weight in all.
         prior: the share expected before any row was seen.
+        growth: how to grow.
+        depth: how many conditions stand above.
     """
     g, n = float(good.sum()), float(total.sum())
     node = Node(g, n, (g + growth.k * prior) / (n + growth.k))
@@ -86,8 +91,8 @@ def grow(
     chosen = int(np.flatnonzero(gains >= best - 1e-6)[0])
     held = features[:, chosen] > 0
     node.test = int(names[chosen])
-    node.yes = grow(features[held], names, good[held], total[held], node.value, growth, depth + 1)
-    node.no = grow(features[~held], names, good[~held], total[~held], node.value, growth, depth + 1)
+    node.yes = grow(features[held], names, good[held], total[held], node.value, growth=growth, depth=depth + 1)
+    node.no = grow(features[~held], names, good[~held], total[~held], node.value, growth=growth, depth=depth + 1)
     return node
 
 
