@@ -43,7 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     def progress(result: Result) -> None:
         if result.outcome == "fail" and result.check.rule.id not in failed:
             failed.add(result.check.rule.id)
-            _say(f"\nFAIL {result.check.rule.id}: {result.check.rule.title}\n     {result.check.name}: {result.detail}\n\n{result.reproduction}")
+            _say(
+                f"\nFAIL {result.check.rule.id}: {result.check.rule.title}\n     {result.check.name}: {result.detail}\n\n{result.reproduction}"
+            )
 
     report = Report.of(conformance, conformance.run_all(plan(only=options.only), progress), name=options.name)
     if options.markdown:

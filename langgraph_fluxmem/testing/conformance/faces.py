@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, Literal
 
-from langgraph.store.base import BaseStore, Op, SearchItem
+from langgraph.store.base import BaseStore, Op
 
 from .model import FaceName, NotOffered
 from .storage import Storage
@@ -84,7 +84,7 @@ class Face:
     async def delete(self, namespace: tuple[str, ...], key: str) -> Any:
         return await self._call("delete", namespace, key)
 
-    async def search(self, namespace_prefix: tuple[str, ...], /, **options: Any) -> list[SearchItem]:
+    async def search(self, namespace_prefix: tuple[str, ...], /, **options: Any) -> list[Any]:
         return await self._call("search", namespace_prefix, **options)
 
     async def list_namespaces(self, **options: Any) -> list[tuple[str, ...]]:

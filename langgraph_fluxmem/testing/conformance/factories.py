@@ -43,7 +43,9 @@ class StoreFactory:
         try:
             parameters = inspect.signature(factory).parameters
         except (TypeError, ValueError) as error:
-            raise FactoryError(f"{factory!r} is no factory: expected a callable whose signature can be read, e.g. an async generator") from error
+            raise FactoryError(
+                f"{factory!r} is no factory: expected a callable whose signature can be read, e.g. an async generator"
+            ) from error
         anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         self.options = frozenset(name for name in ("index", "ttl", "path") if anything or name in parameters)
 
@@ -107,7 +109,9 @@ def load_factory(spec: str) -> StoreFactory:
     try:
         module = _from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
     except (ModuleNotFoundError, FileNotFoundError) as error:
-        raise FactoryError(f"{where!r} of {spec!r} was not found: {error}; expected a module on sys.path or a path to a .py file") from error
+        raise FactoryError(
+            f"{where!r} of {spec!r} was not found: {error}; expected a module on sys.path or a path to a .py file"
+        ) from error
     try:
         found: Any = module
         for part in name.split("."):

@@ -82,7 +82,7 @@ class Result:
     reproduction: str = ""
 
 
-class RuleBroken(AssertionError):
+class RuleBroken(AssertionError):  # noqa: N818 - it says what was found
     """A scenario found the store at fault, and brings its own reproduction. Is an AssertionError, so that it reads as one."""
 
     def __init__(self, message: str, reproduction: str = "") -> None:

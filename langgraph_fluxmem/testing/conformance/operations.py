@@ -17,21 +17,23 @@ class Operations:
     """Strategies by name; each gives one operation."""
 
     def __init__(self) -> None:
-        names = st.sampled_from([("a",), ("b",), ("a", "b"), ("ab",), ("a", "b", "c"), ("b", "a")])
-        keys = st.sampled_from("xyz")
+        names = st.sampled_from([("a",), ("a", "b"), ("ab",), ("b", "a", "c")])
+        keys = st.sampled_from("xy")
         leaf = st.one_of(st.integers(-3, 3), st.sampled_from(["", "u", "v"]), st.booleans(), st.none())
         value = st.fixed_dictionaries(
-            {"n": st.integers(-3, 3)}, optional={"t": st.sampled_from(["u", "v"]), "l": st.lists(leaf, max_size=2), "m": _object(leaf)}
+            {"n": st.integers(0, 3)}, optional={"t": st.sampled_from(["u", "v"]), "l": st.lists(leaf, max_size=2), "m": _object(leaf)}
         )
-        prefix = st.one_of(st.just(()), names)
+        prefix = st.one_of(st.just(()), st.just(()), names)
         self.put = st.builds(_put, names, keys, value)
         self.delete = st.builds(_put, names, keys, st.none())
         self.get = st.tuples(names, keys).map(lambda at: GetOp(*at))
-        self.search = st.builds(_search, prefix, st.one_of(st.none(), _filters()), *_page())
+        self.search = st.builds(_search, prefix, st.one_of(_filters(), _filters(), st.none()), *_page())
         self.listing = st.builds(_listing, _pattern(), _pattern(), st.one_of(st.none(), st.integers(1, 3)), *_page())
 
         words = st.sampled_from([*VOCABULARY[:4], "unapple", "apple banana", "cherry date date"])
-        texts = st.fixed_dictionaries({"n": st.integers(0, 2)}, optional={"t": words, "m": st.fixed_dictionaries({}, optional={"t": words})})
+        texts = st.fixed_dictionaries(
+            {"n": st.integers(0, 2)}, optional={"t": words, "m": st.fixed_dictionaries({}, optional={"t": words})}
+        )
         paths = st.sampled_from([["t", "m.t"], ["t", "m.t"], False, ["t"], ["m.t"]])
         self.put_text = st.builds(_put, names, keys, texts, paths)
         self.query = st.builds(_query, prefix, words)
@@ -49,9 +51,11 @@ def _object(leaf: Strategy) -> Strategy:
 
 
 def _filters() -> Strategy:
-    number = st.integers(-3, 3)
-    compared = st.dictionaries(st.sampled_from(["$gt", "$gte", "$lt", "$lte", "$eq", "$ne"]), number, min_size=1, max_size=2)
-    return st.fixed_dictionaries({"n": st.one_of(number, compared)}, optional={"t": st.sampled_from(["u", "v"])})
+    number = st.integers(0, 3)
+    compared = st.tuples(st.sampled_from(["$gt", "$gte", "$lt", "$lte", "$eq", "$ne"]), number).map(lambda pair: {pair[0]: pair[1]})
+    between = st.tuples(number, number).map(lambda pair: {"$gte": pair[0], "$lt": pair[1]})
+    on_number = st.one_of(number, compared, compared, between).map(lambda condition: {"n": condition})
+    return st.one_of(on_number, on_number, st.sampled_from(["u", "v"]).map(lambda text: {"t": text}))
 
 
 def _page() -> tuple[Strategy, Strategy]:

@@ -227,7 +227,9 @@ class ReferenceStore(BaseStore):
         for address, _ in found:
             self.refresh(entries, address, wanted=op.refresh_ttl)
         return [
-            SearchItem(address[0], address[1], self.decode(entries[address]), entries[address].created_at, entries[address].updated_at, score)
+            SearchItem(
+                address[0], address[1], self.decode(entries[address]), entries[address].created_at, entries[address].updated_at, score
+            )
             for address, score in found
         ]
 

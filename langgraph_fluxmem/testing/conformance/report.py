@@ -26,7 +26,7 @@ class RuleReport:
 
     @property
     def outcome(self) -> Outcome:
-        """fail if any check failed, pass if any passed, else not offered."""
+        """The worst of its checks: "fail" if any failed, "pass" if any passed, else "not offered"."""
         outcomes = {result.outcome for result in self.results}
         return "fail" if "fail" in outcomes else "pass" if "pass" in outcomes else "not offered"
 
@@ -85,7 +85,9 @@ class Report:
         lines = [f"# Conformance of {self.name}", "", f"{self.summary.partition(': ')[2]}.", ""]
         lines += [f"- {package} {number}" for package, number in self.versions.items()]
         lines += ["", "| capability | offered | how it shows |", "|---|---|---|"]
-        lines += [f"| {name} | {'yes' if o.offered else 'no'} | {_cell(o.why)} |" for name, o in self.capabilities.items() if name != "no-ttl"]
+        lines += [
+            f"| {name} | {'yes' if o.offered else 'no'} | {_cell(o.why)} |" for name, o in self.capabilities.items() if name != "no-ttl"
+        ]
         failed = [rule for rule in self.rules if rule.outcome == "fail"]
         if failed:
             lines += ["", "## Failures", "", "Each reproduction is a script of its own: it ends with an exception."]
@@ -122,7 +124,11 @@ def _rule(report: RuleReport) -> dict[str, Any]:
     if report.outcome == "not offered":
         entry["why"] = report.results[0].detail
     entry["checks"] = [
-        {"name": r.check.name, "outcome": r.outcome, **({"detail": r.detail, "reproduction": r.reproduction} if r.outcome == "fail" else {})}
+        {
+            "name": r.check.name,
+            "outcome": r.outcome,
+            **({"detail": r.detail, "reproduction": r.reproduction} if r.outcome == "fail" else {}),
+        }
         for r in report.results
         if r.outcome != "not offered"
     ]
@@ -131,7 +137,11 @@ def _rule(report: RuleReport) -> dict[str, Any]:
 
 def _where(report: RuleReport) -> str:
     checks = [result.check for result in report.failures]
-    parts = [sorted({check.case for check in checks if check.case}), sorted({check.face for check in checks}), sorted({c.variant for c in checks})]
+    parts = [
+        sorted({check.case for check in checks if check.case}),
+        sorted({check.face for check in checks}),
+        sorted({c.variant for c in checks}),
+    ]
     return "; ".join(", ".join(part) for part in parts if part)
 
 

@@ -23,7 +23,7 @@ from .registry import all_rules
 from .rendering import render, value_of
 from .storage import Storage
 
-LIMIT = 120.0
+LIMIT = 90.0
 """Seconds after which a check that has not ended counts as failed: the store did not answer."""
 TRIES = 3
 """How often a rule that waits is tried on a machine that was too busy to keep its times."""
@@ -37,11 +37,11 @@ DETAIL = 600
 class _Short(reprlib.Repr):
     """Representations that fit a line; items without their timestamps."""
 
-    def repr_Item(self, item: Item, level: int) -> str:
-        return f"<{'/'.join(map(str, item.namespace))} {item.key} {self.repr1(item.value, level - 1)}>"
-
-    def repr_SearchItem(self, item: SearchItem, level: int) -> str:
-        return f"<{'/'.join(map(str, item.namespace))} {item.key} score={item.score}>"
+    def repr1(self, x: Any, level: int) -> str:
+        if not isinstance(x, Item):
+            return super().repr1(x, level)
+        score = f" score={x.score}" if isinstance(x, SearchItem) else ""
+        return f"<{'/'.join(map(str, x.namespace))} {x.key} {self.repr1(x.value, level - 1)}{score}>"
 
 
 _short = _Short()
@@ -71,13 +71,13 @@ class Conformance:
             raise RuntimeError("the rules are assert statements, and Python runs with -O, which drops them; run it without -O")
         self.factory = factory_at(factory)
         self._capabilities: Capabilities | None = None
-        self._versions: dict[str, str] = {}
 
     @property
     def capabilities(self) -> Capabilities:
         """What the store offers. Raises what the factory raises if it cannot open a store."""
         if self._capabilities is None:
-            self._capabilities = _in_thread(lambda: detect(self.factory), LIMIT)
+            found: Capabilities = _in_thread(lambda: detect(self.factory), LIMIT)
+            self._capabilities = found
         return self._capabilities
 
     def run(self, check: Check) -> Result:
@@ -91,21 +91,23 @@ class Conformance:
                 return result
         raise AssertionError("unreachable")
 
-    def run_all(self, checks: Sequence[Check] | None = None, progress: Callable[[Result], None] = lambda result: None) -> list[Result]:
+    def run_all(self, checks: Sequence[Check] | None = None, progress: Callable[[Result], None] | None = None) -> list[Result]:
         """The results of the checks (default: all), in their order. Those that wait for time to pass run side by side."""
         chosen = plan() if checks is None else list(checks)
+        _ = self.capabilities
         done: dict[int, Result] = {}
+        tell: Callable[[Result], Any] = progress or bool
         for at, check in enumerate(chosen):
             if not check.rule.waits:
                 done[at] = self.run(check)
-                progress(done[at])
+                tell(done[at])
         waiting = [at for at, check in enumerate(chosen) if check.rule.waits]
         gate = threading.Semaphore(TOGETHER)
 
         def wait(at: int) -> None:
             with gate:
                 done[at] = self.run(chosen[at])
-                progress(done[at])
+                tell(done[at])
 
         threads = [threading.Thread(target=wait, args=(at,), daemon=True) for at in waiting]
         for thread in threads:

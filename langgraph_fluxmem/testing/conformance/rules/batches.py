@@ -6,9 +6,9 @@ from contextlib import suppress
 
 from langgraph.store.base import GetOp, ListNamespacesOp, PutOp, SearchOp
 
-from ..faces import Face
-from ..helpers import refused
-from ..registry import Group
+from langgraph_fluxmem.testing.conformance.faces import Face
+from langgraph_fluxmem.testing.conformance.helpers import refused
+from langgraph_fluxmem.testing.conformance.registry import Group
 
 rules = Group("batch")
 
@@ -130,7 +130,9 @@ async def nothing_stays_when_embedding_fails(s: Face) -> None:
     """All or nothing: when the embedding raises for one text, the caller is told and nothing of the batch stays."""
     await s.put(("a",), "old", {"text": "apple"}, ["text"])
     with refused(Exception):
-        await s.batch([PutOp(("a",), "old", None), PutOp(("a",), "new", {"n": 1}), PutOp(("a",), "bad", {"text": "unembeddable"}, ["text"])])
+        await s.batch(
+            [PutOp(("a",), "old", None), PutOp(("a",), "new", {"n": 1}), PutOp(("a",), "bad", {"text": "unembeddable"}, ["text"])]
+        )
     assert [i.key for i in await s.search(("a",))] == ["old"]
 
 

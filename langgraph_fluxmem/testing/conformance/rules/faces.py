@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ..faces import Face
-from ..lab import Lab
-from ..model import RuleBroken
-from ..registry import Group
+from langgraph_fluxmem.testing.conformance.faces import Face
+from langgraph_fluxmem.testing.conformance.lab import Lab
+from langgraph_fluxmem.testing.conformance.model import RuleBroken
+from langgraph_fluxmem.testing.conformance.registry import Group
 
 rules = Group("faces")
 

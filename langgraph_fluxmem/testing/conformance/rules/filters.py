@@ -6,14 +6,16 @@ from typing import Any
 
 from langgraph.store.base import PutOp
 
-from ..faces import Face
-from ..helpers import refused
-from ..model import Source
-from ..registry import Group
+from langgraph_fluxmem.testing.conformance.faces import Face
+from langgraph_fluxmem.testing.conformance.helpers import refused
+from langgraph_fluxmem.testing.conformance.model import Source
+from langgraph_fluxmem.testing.conformance.registry import Group
 
 rules = Group("filters", needs=("filters",))
 
-_ITEMS = Source(repr({"a": {"n": 1, "t": "x"}, "b": {"n": 2, "t": "y"}, "c": {"n": 3.5, "t": "x"}, "d": {"n": -4, "t": None}, "e": {"t": True}}))
+_ITEMS = Source(
+    repr({"a": {"n": 1, "t": "x"}, "b": {"n": 2, "t": "y"}, "c": {"n": 3.5, "t": "x"}, "d": {"n": -4, "t": None}, "e": {"t": True}})
+)
 
 
 def _table(*rows: tuple[str, dict[str, Any], str], items: Source = _ITEMS) -> dict[str, dict[str, Any]]:
@@ -150,7 +152,9 @@ async def not_equal(s: Face, items: dict[str, Any], where: dict[str, Any], expec
     assert sorted(i.key for i in await s.search(("a",), filter=where)) == expected
 
 
-_NESTED = Source(repr({"a": {"m": {"lang": "en", "n": 1, "in": {"x": 1}}}, "b": {"m": {"lang": "fr", "n": 2}}, "c": {"m": "text"}, "d": {}}))
+_NESTED = Source(
+    repr({"a": {"m": {"lang": "en", "n": 1, "in": {"x": 1}}}, "b": {"m": {"lang": "fr", "n": 2}}, "c": {"m": "text"}, "d": {}})
+)
 
 
 @rules.both(

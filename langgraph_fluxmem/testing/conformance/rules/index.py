@@ -6,10 +6,10 @@ from typing import Any
 
 from langgraph.store.base import PutOp
 
-from ..embedding import cosine
-from ..faces import Face
-from ..model import Source
-from ..registry import Group
+from langgraph_fluxmem.testing.conformance.embedding import cosine
+from langgraph_fluxmem.testing.conformance.faces import Face
+from langgraph_fluxmem.testing.conformance.model import Source
+from langgraph_fluxmem.testing.conformance.registry import Group
 
 rules = Group("index", needs=("index",))
 TEXT: dict[str, Any] = {"fields": ["text"]}
@@ -70,7 +70,11 @@ async def whole_item_by_default(s: Face) -> None:
 
 @rules.both(
     index={"fields": ["$"]},
-    cases={"nested": {"value": {"m": {"deep": ["banana"]}}}, "list": {"value": {"l": ["cherry", "banana"]}}, "key": {"value": {"banana": 1}}},
+    cases={
+        "nested": {"value": {"m": {"deep": ["banana"]}}},
+        "list": {"value": {"l": ["cherry", "banana"]}},
+        "key": {"value": {"banana": 1}},
+    },
 )
 async def dollar_is_the_whole_item(s: Face, value: dict[str, Any]) -> None:
     """The path "$" embeds the whole item."""

@@ -6,9 +6,9 @@ from typing import Any
 
 from langgraph.store.base import ListNamespacesOp, MatchCondition, PutOp
 
-from ..faces import Face
-from ..model import Source
-from ..registry import Group
+from langgraph_fluxmem.testing.conformance.faces import Face
+from langgraph_fluxmem.testing.conformance.model import Source
+from langgraph_fluxmem.testing.conformance.registry import Group
 
 rules = Group("listing")
 

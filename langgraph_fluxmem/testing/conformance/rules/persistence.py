@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from langgraph.store.base import PutOp
 
-from ..faces import Face
-from ..registry import Group
+from langgraph_fluxmem.testing.conformance.faces import Face
+from langgraph_fluxmem.testing.conformance.lab import Lab
+from langgraph_fluxmem.testing.conformance.model import RuleBroken
+from langgraph_fluxmem.testing.conformance.processes import other_process
+from langgraph_fluxmem.testing.conformance.registry import Group
 
 rules = Group("persistence", needs=("persistence",))
 
@@ -16,9 +20,9 @@ rules = Group("persistence", needs=("persistence",))
 async def everything_is_kept(s: Face) -> None:
     """A store that is opened again holds every item, with the same timestamps."""
     await s.batch([PutOp(("a", str(n)), "k", {"n": n, "deep": {"l": [None, True, 1.5, "é"]}}) for n in range(5)])
-    before = sorted(await s.search((), limit=50), key=lambda i: i.namespace)
+    before = {i.namespace: i.dict() for i in await s.search((), limit=50)}
     await s.reopen()
-    assert sorted(await s.search((), limit=50), key=lambda i: i.namespace) == before
+    assert {i.namespace: i.dict() for i in await s.search((), limit=50)} == before
     assert len(await s.list_namespaces()) == 5
 
 
@@ -53,8 +57,10 @@ async def expiry_is_kept(s: Face) -> None:
     assert [i.key for i in await s.search(("a",))] == ["y"]
 
 
-_MOMENTS = {"handing-over": {"how": "iterating", "fraction": 0.0}}
-_MOMENTS |= {f"at-{n}-percent": {"how": "timed", "fraction": n / 100} for n in (10, 40, 70, 95)}
+_MOMENTS: dict[str, dict[str, Any]] = {
+    "handing-over": {"how": "iterating", "fraction": 0.0},
+    **{f"at-{n}-percent": {"how": "timed", "fraction": n / 100} for n in (10, 40, 70, 95)},
+}
 
 
 @rules.both(cases=_MOMENTS, waits=True, variants=("plain",))
@@ -92,5 +98,53 @@ async def another_process_is_found_by_query(s: Face) -> None:
     """What another process puts, overwrites and deletes counts for this one's next query."""
     await s.batch([PutOp(("a",), key, {"text": f"apple {key}"}, ["text"]) for key in "xy"])
     assert len(await s.search(("a",), query="apple")) == 2
-    await s.elsewhere("batch([PutOp(('a',), 'x', None), PutOp(('a',), 'y', {'text': 'cherry'}, ['text']), PutOp(('a',), 'z', {'text': 'banana'}, ['text'])])")
+    await s.elsewhere(
+        "batch([PutOp(('a',), 'x', None), PutOp(('a',), 'y', {'text': 'cherry'}, ['text']), PutOp(('a',), 'z', {'text': 'banana'}, ['text'])])"
+    )
     assert [i.key for i in await s.search(("a",), query="banana")] == ["z", "y"]
+
+
+@rules.scenario(needs=("multi-process",), waits=True, variants=("plain",))
+async def two_processes_write(lab: Lab) -> None:
+    """While two processes put, neither is refused, and everything that either put is there."""
+    theirs = "for n in range(100): " + ("await store.aput" if lab.face == "async" else "store.put") + '(("b",), str(n), {"n": n})'
+    ours = 0
+    async with lab.open_face() as face:
+        other = asyncio.ensure_future(other_process(lab.spec, lab.path, theirs))
+        try:
+            while not other.done():
+                await face.put(("a",), str(ours), {"n": ours})
+                ours += 1
+                await face.pause(0.002)
+            await other
+            found = len(await face.search((), limit=ours + 200))
+            assert found == ours + 100, f"{found} items are there, {ours} and 100 were put"
+        except Exception as error:
+            other.cancel()
+            raise RuleBroken(f"{type(error).__name__}: {error}", _writing(lab, theirs)) from error
+
+
+def _writing(lab: Lab, theirs: str) -> str:
+    head = ["from langgraph_fluxmem.testing.conformance import in_threads, reproduce", f"@reproduce({lab.factory.name!r})"]
+    if lab.face == "sync":
+        return "\n".join(
+            [
+                *head,
+                "def example(store, elsewhere):",
+                "    write = lambda: [store.put(('a',), str(n), {'n': n}) for n in range(2000)]",
+                f"    in_threads(2, lambda t: elsewhere({theirs!r}) if t else write())",
+                "    assert len(store.search((), limit=3000)) == 2100",
+            ]
+        )
+    return "\n".join(
+        [
+            "import asyncio",
+            *head,
+            "async def example(store, elsewhere):",
+            f"    other = asyncio.ensure_future(elsewhere({theirs!r}))",
+            "    for n in range(2000):",
+            "        await store.aput(('a',), str(n), {'n': n})",
+            "    await other",
+            "    assert len(await store.asearch((), limit=3000)) == 2100",
+        ]
+    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from langgraph.store.base import PutOp, SearchItem
 
-from ..faces import Face
-from ..helpers import refused
-from ..registry import Group
+from langgraph_fluxmem.testing.conformance.faces import Face
+from langgraph_fluxmem.testing.conformance.helpers import refused
+from langgraph_fluxmem.testing.conformance.registry import Group
 
 rules = Group("search")
 

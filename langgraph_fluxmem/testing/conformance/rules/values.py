@@ -7,10 +7,10 @@ from typing import Any
 
 from langgraph.store.base import PutOp
 
-from ..faces import Face
-from ..helpers import refused
-from ..model import Source
-from ..registry import Group
+from langgraph_fluxmem.testing.conformance.faces import Face
+from langgraph_fluxmem.testing.conformance.helpers import refused
+from langgraph_fluxmem.testing.conformance.model import Source
+from langgraph_fluxmem.testing.conformance.registry import Group
 
 rules = Group("values")
 
@@ -18,7 +18,7 @@ rules = Group("values")
 @rules.both(
     cases={
         "nested": {"value": {"a": {"b": [{"c": [1, [2, {"d": None}]]}]}}},
-        "text": {"value": {"empty": "", "quotes": "it's \"so\"\\", "lines": "a\nb\tc", "unicode": "naïve 日本 🍎 \u2028"}},
+        "text": {"value": {"empty": "", "quotes": 'it\'s "so"\\', "lines": "a\nb\tc", "unicode": "naïve 日本 🍎 \u2028"}},
         "numbers": {"value": {"int": -3, "zero": 0, "float": 1.5, "small": 1e-12, "big": 2**53 + 1}},
         "constants": {"value": {"none": None, "yes": True, "no": False}},
         "empties": {"value": {"list": [], "dict": {}}},
@@ -93,7 +93,7 @@ async def changing_what_was_put(s: Face) -> None:
     Reading: a store that persists cannot share objects with its callers, so code that is right on one must be right on each; InMemoryStore
     copies the outer dict only.
     """
-    value = {"list": [1], "n": 1}
+    value: dict[str, Any] = {"list": [1], "n": 1}
     await s.put(("a",), "k", value)
     value["list"].append(2)
     value["n"] = 2
