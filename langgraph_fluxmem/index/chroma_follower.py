@@ -19,7 +19,7 @@ from langgraph_fluxmem.errors import ClosedError, LeaseLostError
 from langgraph_fluxmem.index.chroma import FOLDER, ChromaStore, version_of
 from langgraph_fluxmem.index.chroma_sync import CURSOR, NOTHING, ChromaSync
 from langgraph_fluxmem.index.lock import FileLock
-from langgraph_fluxmem.schema import Namespace, Vector
+from langgraph_fluxmem.schema import Vector
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.ledger import Ledger
@@ -35,6 +35,8 @@ PATIENCE = 2.0
 """Seconds a search waits for a server."""
 RETRY = (1.0, 30.0)
 """Seconds between attempts after a failure: the first, and the most."""
+SMALL_PART = 8
+"""A namespace with less than one in so many of Chroma's vectors is scanned instead."""
 FAREWELL = 10.0
 """Seconds `close` waits for the batch at hand."""
 
@@ -118,22 +120,30 @@ class ChromaFollower:
                 self._state.wait(left)
         return False
 
-    def nearest(self, namespace: Namespace, vector: Vector, m: int) -> tuple[list[str], int, bool] | None:
-        """Version ids best first, the log position they are complete up to, and whether there are no more; None: cannot answer now."""
+    def nearest(self, vector: Vector, m: int, share: int) -> tuple[list[str], int, bool] | None:
+        """Version ids of any namespace, best first, enough that about `m` are of one which holds `share` vectors.
+
+        With them the log position they are complete up to, and whether there are no more. None: Chroma cannot answer now, or the
+        namespace is so small a part of it that scanning is quicker.
+        """
         store = self._sync.store
         if store is None or self.trouble is not None or self._failed_in_use or self._refill:
             self.poke()
             return None
+        held = max(self._sync.marker.vectors, 1)
+        if held > SMALL_PART * share:
+            return None
+        asked = -(-m * max(held, share) // max(share, 1))
         try:
             followed = self._position if self._lock is not None else self._ledger.cursor(CURSOR)
-            found = self._in_time(lambda: store.nearest(namespace, vector, m))
+            found = self._in_time(lambda: store.nearest(vector, asked))
         except Exception as error:  # noqa: BLE001 - chromadb raises what it likes; it is told, and the exact tier answers
             if not self._stop.is_set() and self._sync.store is store:
                 self._failed_in_use = True
                 self._fail(error)
                 self.poke()
             return None
-        return list(dict.fromkeys(map(version_of, found))), followed, len(found) < m
+        return list(dict.fromkeys(map(version_of, found))), followed, len(found) < asked
 
     def suspect(self) -> None:
         """A search had fewer hits than Chroma must hold: look again what it holds."""

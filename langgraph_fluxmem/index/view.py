@@ -19,8 +19,11 @@ Rows = NDArray[np.int32]
 class Nearest(Protocol):
     """A search outside the exact tier (Chroma)."""
 
-    def nearest(self, namespace: Namespace, vector: Vector, m: int) -> tuple[list[str], int, bool] | None:
-        """Version ids best first, the log position they are complete up to, and whether there are no more; None: cannot answer now."""
+    def nearest(self, vector: Vector, m: int, share: int) -> tuple[list[str], int, bool] | None:
+        """Version ids of any namespace, best first, enough that about `m` are of one that holds `share` vectors.
+
+        With them the log position they are complete up to, and whether there are no more. None: scan instead.
+        """
         ...
 
     def suspect(self) -> None:
@@ -210,7 +213,7 @@ class NamespaceView:
         """Ask Chroma for more and more until `m` hits pass this view; add what it has not followed; None: scan instead."""
         asked = m + max(8, m // 2)
         while True:
-            answer = far.nearest(self.namespace, vector, asked)
+            answer = far.nearest(vector, asked, len(self._vectors.matrix))
             if answer is None or answer[1] < self._settled:
                 return None
             versions, followed, all_given = answer

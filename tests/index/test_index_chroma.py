@@ -107,7 +107,7 @@ def test_rewriting_forgetting_and_undo_reach_it(open_memory):
 def test_searches_beyond_exact_max_agree_with_the_scan(open_memory):
     _, write, projections = open_memory(exact_max=50)
     fill(write, 200)
-    write.put_many([(f"o{n}", "", {}) for n in range(100)], namespace=("other",))
+    write.put_many([(f"o{n}", "", {}) for n in range(700)], namespace=("other",))
     projections.flush(WAIT)
     asked = []
     nearest = projections._chroma.nearest
@@ -123,9 +123,21 @@ def test_searches_beyond_exact_max_agree_with_the_scan(open_memory):
         allowed = np.arange(view.size) % 2 == 0
         assert view.dense_top(query, 10, allowed=allowed).tolist() == [row for row in expected if allowed[row]][:10]
     assert len(asked) >= 20
+    assert all(nearest(*arguments) is not None for arguments in asked)
     assert view.dense_top(write.vector_of(f"h-{late}"), 1).tolist() == view.rows_of([late]).tolist()
     few = view.dense_top(unit(0), 10, allowed=np.array([3, 5, 7]))
     assert sorted(few.tolist()) == [3, 5, 7]
+
+
+def test_a_namespace_that_is_a_small_part_is_scanned(open_memory):
+    _, write, projections = open_memory(exact_max=0)
+    fill(write, 10)
+    write.put_many([(f"o{n}", "", {}) for n in range(100)], namespace=("other",))
+    projections.flush(WAIT)
+    assert projections._chroma.nearest(unit(1), 5, 10) is None
+    assert projections._chroma.nearest(unit(1), 5, 100) is not None
+    assert sorted(projections.view(NS).dense_top(unit(1), 10).tolist()) == list(range(10))
+    assert projections.notices == []
 
 
 def test_what_was_just_written_is_found_at_once(open_memory):
@@ -343,7 +355,7 @@ def test_a_search_that_fails_is_answered_by_the_scan_and_mended(open_memory):
     assert "index file is gone" in projections.notices[0]
     assert projections.flush(WAIT)
     assert projections._chroma._sync.store is not store
-    assert projections._chroma.nearest(NS, unit(1), 5) is not None
+    assert projections._chroma.nearest(unit(1), 5, 30) is not None
     assert projections.verify() == []
 
 

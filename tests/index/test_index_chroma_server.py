@@ -92,7 +92,7 @@ def test_it_follows_and_answers(open_memory):
     assert projections.flush(WAIT)
     assert projections.verify() == []
     assert ledger.cursor("chroma") == ledger.head()
-    assert projections._chroma.nearest(NS, write.vector_of(f"h-{ids[7]}"), 1)[0] == [ids[7]]
+    assert projections._chroma.nearest(write.vector_of(f"h-{ids[7]}"), 1, 30)[0] == [ids[7]]
     assert projections.notices == []
 
 
@@ -108,7 +108,7 @@ def test_two_processes_search_and_one_writes(open_memory):
     for projections in (first, second):
         view = projections.view(NS)
         assert view.ids[int(view.dense_top(write.vector_of(f"h-{late}"), 1)[0])] == late
-    found = second._chroma.nearest(NS, write.vector_of(f"h-{ids[5]}"), 1)
+    found = second._chroma.nearest(write.vector_of(f"h-{ids[5]}"), 1, 30)
     assert found[0] == [ids[5]]
     first.close()
     deadline = time.monotonic() + WAIT
@@ -134,7 +134,7 @@ def test_a_server_that_comes_back_is_caught_up_with(open_memory, server):
     while not projections.flush(1) and time.monotonic() < deadline:
         pass
     assert projections.verify() == []
-    assert projections._chroma.nearest(NS, unit(1), 5) is not None
+    assert projections._chroma.nearest(unit(1), 5, 30) is not None
 
 
 def test_a_server_that_lost_everything_is_filled_again(open_memory, server):
