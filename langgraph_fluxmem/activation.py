@@ -5,15 +5,16 @@ Facts come from `formation`; here they meet the episodes and steps of the same n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from langgraph_fluxmem import context, formation, refinement
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.learned import Learned
-from langgraph_fluxmem.requests import Embed, Hidden, LearnedOf, Load, Stage, Views
-from langgraph_fluxmem.schema import Activation, RecalledEpisode, RecalledFact, Situation, Vector, Why
+from langgraph_fluxmem.requests import Embed, Fetch, Hidden, LearnedOf, Load, Stage, Views
+from langgraph_fluxmem.schema import Activation, RecalledEpisode, RecalledFact, RecalledSkill, Situation, Vector, Why
 
 STEPS = 5
 """How many matching past steps an activation holds."""
@@ -27,11 +28,15 @@ def form(activation: Activation, *, config: Config, signals: Mapping[str, float]
     """Fill an activation: facts, steps, episodes and their context. Rounds after the first go on from what was shown and used."""
     hidden = activation.hidden if activation.round else tuple(sorted((yield Hidden(activation.namespace, lineage, seen))))
     namespaces = (activation.namespace, *activation.also)
-    views = yield Views(namespaces, hidden)
     learned: Learned = yield LearnedOf(activation.namespace, hidden)
+    if learned.skills.mature and not refinement.bypassed(activation):
+        formed = yield from _fast(activation.model_copy(update={"hidden": hidden, "position": learned.position}), learned, config)
+        if formed is not None:
+            return formed
+    views = yield Views(namespaces, hidden)
     activation = activation.model_copy(update={"hidden": hidden, "position": max(learned.position, *(view.position for view in views))})
     if refinement.bypassed(activation):
-        return activation.model_copy(update={"facts": (), "steps": (), "episodes": (), "context": ""})
+        return activation.model_copy(update={"facts": (), "steps": (), "episodes": (), "skills": (), "context": ""})
     facts: tuple[RecalledFact, ...] = ()
     situation = activation.situation
     query = query_text(situation)
@@ -52,12 +57,9 @@ def form(activation: Activation, *, config: Config, signals: Mapping[str, float]
                 exclude=frozenset(activation.shown) | refinement.pruned(activation),
                 around=activation.used,
             )
+    episodes, skills = _experience(learned, task_vector)
     formed = activation.model_copy(
-        update={
-            "facts": facts,
-            "steps": tuple(learned.recall_steps(situation, task_vector, STEPS)),
-            "episodes": _episodes(learned, task_vector),
-        }
+        update={"facts": facts, "steps": tuple(learned.recall_steps(situation, task_vector, STEPS)), "episodes": episodes, "skills": skills}
     )
     kept = yield from _kept(activation)
     shown = formed.model_copy(update={"facts": (*kept, *facts)})
@@ -80,14 +82,44 @@ def query_text(situation: Situation) -> str:
     return f"{situation.task}\n{text[:OBSERVED]}" if text.strip() else situation.task
 
 
-def _episodes(learned: Learned, vector: Vector | None) -> tuple[RecalledEpisode, ...]:
-    """The nearest past episodes by cosine of their tasks, successes first among equals."""
+def _fast(activation: Activation, learned: Learned, config: Config) -> Stage:
+    """The activation when a mature skill matches the task: its circuit - the skill, its episodes, the facts that served such tasks - without
+    a search for facts. None when none matches, or a failure has closed it."""
+    task = activation.situation.task
+    vector = (yield Embed((task,), query=True))[0]
+    episodes, skills = _experience(learned, vector)
+    fast = learned.fast(skills, task, activation.round)
+    if fast is None:
+        return None
+    served = sorted(((score, node) for node, score in learned.served(vector).items() if score > 0), reverse=True)[: activation.k]
+    rows = yield Fetch("current", (activation.namespace, tuple(node for _, node in served)))
+    facts = [
+        RecalledFact(id=rows[node].id, content="", namespace=activation.namespace, score=score, why=Why(signals={"served": score}, path=(fast.id,)))
+        for score, node in served
+        if node in rows
+    ]
+    formed = activation.model_copy(
+        update={
+            "facts": formation.with_texts(facts, {row.id: row for row in rows.values()}),
+            "steps": tuple(learned.recall_steps(activation.situation, vector, STEPS)),
+            "episodes": episodes,
+            "skills": (fast, *(skill for skill in skills if skill.id != fast.id)),
+        }
+    )
+    return formed.model_copy(update={"context": context.serialise(formed, config.context_tokens)})
+
+
+def _experience(learned: Learned, vector: Vector | None) -> tuple[tuple[RecalledEpisode, ...], tuple[RecalledSkill, ...]]:
+    """The nearest past episodes by cosine of their tasks, and the skills that they or the task itself bring up."""
     if vector is None:
-        return ()
-    nodes, matrix = learned.links.tasks()
-    if not nodes:
-        return ()
-    cosine = matrix @ vector
+        return (), ()
+    nodes, cosine = learned.near(vector)
+    episodes = _episodes(learned, nodes, cosine)
+    return episodes, learned.recall_skills(nodes, cosine, episodes, vector)
+
+
+def _episodes(learned: Learned, nodes: Sequence[str], cosine: NDArray[np.float32]) -> tuple[RecalledEpisode, ...]:
+    """The nearest past episodes by cosine of their tasks, the earlier first among equals."""
     by_node = {row.node: row for row in learned.episodes.values() if row.body is not None and row.body.get("steps")}
     order = np.argsort(-cosine, kind="stable")
     found: list[RecalledEpisode] = []

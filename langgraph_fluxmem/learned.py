@@ -6,9 +6,14 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from langgraph_fluxmem.learning import Repair, StepMemory, advise, recall_steps
 from langgraph_fluxmem.links import TaskLinks
-from langgraph_fluxmem.schema import Action, Advice, Namespace, RecalledStep, Situation, Vector
+from langgraph_fluxmem.schema import Action, Advice, Namespace, RecalledEpisode, RecalledSkill, RecalledStep, Situation, Vector
+from langgraph_fluxmem.skills import SkillBook, recall_skills
+from langgraph_fluxmem.text import content_hash
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.ledger import Ledger
@@ -16,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Learned:
-    """Step memory and task links of a namespace, without the commits in `hidden`.
+    """Step memory, task links and skills of a namespace, without the commits in `hidden`.
 
     Everything here is a sum over evidence rows: a state that followed the log is equal to one replayed from its beginning, which is
     what `verify` checks.
@@ -28,6 +33,7 @@ class Learned:
         self.position = 0
         self.steps = StepMemory()
         self.links = TaskLinks()
+        self.skills = SkillBook()
         self.episodes: dict[str, NodeRow] = {}
         self._lock = threading.Lock()
 
@@ -39,11 +45,13 @@ class Learned:
         with self._lock:
             if self.position and any(change.edit in ("undo", "redo", "erase", "tombstone") for change in ledger.changes(self.position, self.namespace)):
                 self.position = 0
-                self.steps, self.links, self.episodes = StepMemory(), TaskLinks(), {}
+                self.steps, self.links, self.skills, self.episodes = StepMemory(), TaskLinks(), SkillBook(), {}
             head = ledger.head(self.namespace)
-            rows = [row for row in ledger.nodes(self.namespace, after=self.position, kinds=("episode",)) if row.op <= head]
+            rows = [row for row in ledger.nodes(self.namespace, after=self.position, kinds=("episode", "skill")) if row.op <= head]
             evidence = [row for row in ledger.evidence(self.namespace, after=self.position) if row.op <= head]
-            self._add(ledger, rows, evidence)
+            self._add(ledger, [row for row in rows if row.kind == "episode"], evidence)
+            self.skills.add(ledger, self.namespace, [row for row in rows if row.kind == "skill"], head)
+            self.skills.add_trials(evidence)
             self.position = head
 
     def _add(self, ledger: Ledger, rows: list[NodeRow], evidence: list[EvidenceRow]) -> None:
@@ -55,6 +63,8 @@ class Learned:
             self.episodes[row.id] = row
             if row.body.get("steps"):
                 self.steps.add_episode(row.id, row.body, vector, row.op)
+            if row.texts:
+                self.skills.saw(row.texts[0].hash, row.body["outcome"], row.op)
             if vector is not None:
                 self.links.add_task(row.node, vector)
         for row in evidence:
@@ -75,6 +85,24 @@ class Learned:
         """At most k past steps whose situation matches, with their evidence; see `learning.recall_steps`."""
         with self._lock:
             return recall_steps(self.steps, situation, task_vector, k)
+
+    def near(self, vector: Vector) -> tuple[list[str], NDArray[np.float32]]:
+        """Nodes of all known tasks, and the cosine (m,) of each to a task (d,)."""
+        with self._lock:
+            nodes, matrix = self.links.tasks()
+        return (nodes, matrix @ vector) if nodes else (nodes, np.zeros(0, np.float32))
+
+    def recall_skills(
+        self, nodes: Sequence[str], cosine: NDArray[np.float32], retrieved: Sequence[RecalledEpisode], vector: Vector
+    ) -> tuple[RecalledSkill, ...]:
+        """Skills for a task (d,), given what is `near` it and the episodes retrieved; see `skills.SkillBook.recall`."""
+        with self._lock:
+            return recall_skills(self.skills, nodes, cosine, retrieved, vector)
+
+    def fast(self, skills: Sequence[RecalledSkill], task: str, round_: int) -> RecalledSkill | None:
+        """The mature skill whose circuit is activated directly; see `skills.SkillBook.fast`."""
+        with self._lock:
+            return self.skills.fast(skills, content_hash(task), round_)
 
     def served(self, vector: Vector) -> dict[str, float]:
         """Fact node -> how well it has served tasks like this one, in (-1, 1); see `links.TaskLinks.served`."""

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from langgraph_fluxmem.consolidation import pems
 from langgraph_fluxmem.consolidation.inducing import Json, alike
-from langgraph_fluxmem.consolidation.maturity import Status, Trials, status_of
+from langgraph_fluxmem.consolidation.maturity import status_of
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.settings import Settings
-from langgraph_fluxmem.consolidation.skill import Skill
 from langgraph_fluxmem.consolidation.snapshot import KIND, operation_id
 from langgraph_fluxmem.episodes import digest
-from langgraph_fluxmem.requests import Call, EmbedFor, Hidden, Stage
+from langgraph_fluxmem.requests import Call, EmbedFor, Stage
 from langgraph_fluxmem.schema import Applied, EdgeWrite, EvidenceWrite, NodeWrite, Plan, Provenance, Text, Write
 from langgraph_fluxmem.skills import SkillBook
+from langgraph_fluxmem.skills.model import Skill, Status, Trials
 from langgraph_fluxmem.text import content_hash
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def accept(
         LeaseLostError: the `lease` (name, token) is not held any more; nothing was written.
     """
     namespace, settings = means.namespace, means.settings
-    hidden = tuple(sorted((yield Hidden(namespace))))
-    book: SkillBook = yield Call(lambda engine: SkillBook.read(engine.ledger, namespace, hidden))
+    book: SkillBook = yield Call(lambda engine: SkillBook.read(engine.ledger, namespace))
     operation = operation_id(snapshot["id"], snapshot["position"])
     changes, reports = _proposed(units, book, operation)
     _count(snapshot["trials"], changes, book, operation)

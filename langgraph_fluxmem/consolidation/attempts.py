@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from langgraph_fluxmem.consolidation.skill import Done, Skill, follow
 from langgraph_fluxmem.episodes import digest
 from langgraph_fluxmem.learning import derived
 from langgraph_fluxmem.learning.situation import as_text
 from langgraph_fluxmem.schema import Action, Outcome
+from langgraph_fluxmem.skills.model import Done, Skill, follow
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.learned import Learned

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from langgraph_fluxmem.consolidation import pems
 from langgraph_fluxmem.consolidation.attempts import Attempt, latest, read
 from langgraph_fluxmem.consolidation.induction import Induced, induce
-from langgraph_fluxmem.consolidation.maturity import Trials
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.replaying import Replayed, replay_skill
-from langgraph_fluxmem.consolidation.skill import PREFIX, Skill, follow
 from langgraph_fluxmem.episodes import digest
 from langgraph_fluxmem.operators.protocol import Cost, Induce, Judgement, Operators
 from langgraph_fluxmem.operators.schemas import Drafted
 from langgraph_fluxmem.requests import Call, Hidden, LearnedOf, Stage
 from langgraph_fluxmem.skills import Held, SkillBook
+from langgraph_fluxmem.skills.model import PREFIX, Skill, Trials, follow
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.learned import Learned
@@ -35,7 +34,7 @@ def induce_cluster(means: Means, job: Mapping[str, Any], snapshot: Mapping[str, 
     namespace, settings = means.namespace, means.settings
     hidden = tuple(sorted((yield Hidden(namespace))))
     learned: Learned = yield LearnedOf(namespace, hidden)
-    book: SkillBook = yield Call(lambda engine: SkillBook.read(engine.ledger, namespace, hidden))
+    book: SkillBook = yield Call(lambda engine: SkillBook.read(engine.ledger, namespace))
     mine = [held for held in book.skills.values() if held.id in set(job["skills"])]
     ids = dict.fromkeys((*(episode for held in mine for episode in book.sources.get(held.skill.node, {})), *job["episodes"]))
     attempts = read(learned, ids)

@@ -13,8 +13,8 @@ from langgraph_fluxmem.consolidation.attempts import Act, Attempt
 from langgraph_fluxmem.consolidation.conditions import Rule, led_on, lost, readable_action, readable_condition, rule
 from langgraph_fluxmem.consolidation.maturity import lower_bound
 from langgraph_fluxmem.consolidation.settings import Settings
-from langgraph_fluxmem.consolidation.skill import LIKE, Skill, SkillStep
 from langgraph_fluxmem.operators.protocol import Template
+from langgraph_fluxmem.skills.model import LIKE, Skill, SkillStep
 
 OVERLOADED = 0.34
 """Successes that share less than this part of what they did are several skills in one: they are split."""

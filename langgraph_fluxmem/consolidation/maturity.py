@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from math import exp, lgamma, log, log1p, sqrt
-from typing import Literal
 
 from langgraph_fluxmem.consolidation.settings import Settings
+from langgraph_fluxmem.skills.model import Status, Trials
 
-Status = Literal["candidate", "mature", "demoted", "retired"]
 _STEPS = 300
 _TINY = 1e-300
-
-
-@dataclass(frozen=True, slots=True)
-class Trials:
-    """Outcomes of episodes that ran under one version of a skill, in `contexts` distinct contexts."""
-
-    successes: float = 0.0
-    failures: float = 0.0
-    contexts: int = 0
-
-    @property
-    def rate(self) -> float | None:
-        """Success rate; None before the first trial."""
-        total = self.successes + self.failures
-        return self.successes / total if total else None
 
 
 def status_of(trials: Trials, before: Status, settings: Settings) -> Status:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langgraph_fluxmem.consolidation.attempts import Attempt
-from langgraph_fluxmem.consolidation.skill import Skill, follow
 from langgraph_fluxmem.errors import FeedbackError
 from langgraph_fluxmem.requests import Call, Stage
 from langgraph_fluxmem.schema import Action
+from langgraph_fluxmem.skills.model import Skill, follow
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable

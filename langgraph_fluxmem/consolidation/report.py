@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from langgraph_fluxmem.consolidation.maturity import Status
+from langgraph_fluxmem.skills.model import Status
 
 
 class _Part(BaseModel):

@@ -11,10 +11,10 @@ from langgraph_fluxmem.consolidation.attempts import Attempt, read
 from langgraph_fluxmem.consolidation.inducing import Json, accepts
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.replaying import Replayed, replay_skill, unneeded_steps
-from langgraph_fluxmem.consolidation.skill import Skill
 from langgraph_fluxmem.operators.protocol import Cost, Judgement, Operators, Rewrite, Template
 from langgraph_fluxmem.operators.schemas import Drafted
 from langgraph_fluxmem.requests import Call, Embed, Hidden, LearnedOf, Stage
+from langgraph_fluxmem.skills.model import Skill
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.learned import Learned

@@ -14,10 +14,10 @@ from langgraph_fluxmem.consolidation.attempts import context_of, read, trial
 from langgraph_fluxmem.consolidation.clusters import cluster, mean_of
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.settings import Settings
-from langgraph_fluxmem.consolidation.skill import Skill, follow
 from langgraph_fluxmem.requests import Call, Hidden, LearnedOf, Stage
 from langgraph_fluxmem.schema import Namespace
 from langgraph_fluxmem.skills import Held, SkillBook
+from langgraph_fluxmem.skills.model import Skill, follow
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.engine import Engine
@@ -50,7 +50,7 @@ def snapshot(means: Means, consolidation: str) -> Stage:
     hidden = tuple(sorted((yield Hidden(namespace))))
     learned: Learned = yield LearnedOf(namespace, hidden)
     position = learned.position
-    since, judged, book = yield Call(lambda engine: _before(engine, namespace, hidden))
+    since, judged, book = yield Call(lambda engine: _before(engine, namespace))
     episodes = [row for row in learned.episodes.values() if row.body is not None and row.body.get("steps") and row.op <= position]
     taken = {episode for sources in book.sources.values() for episode in sources}
     fresh = {row.id for row in episodes if row.op > since or row.id in judged}
@@ -84,12 +84,12 @@ def snapshot(means: Means, consolidation: str) -> Stage:
     return out
 
 
-def _before(engine: Engine, namespace: Namespace, hidden: Sequence[str]) -> tuple[int, frozenset[str], SkillBook]:
+def _before(engine: Engine, namespace: Namespace) -> tuple[int, frozenset[str], SkillBook]:
     """(position looked up to, episodes judged since then, skills)."""
     ledger = engine.ledger
     since = looked_up_to(ledger.operations(namespace, limit=1_000_000))
     rows = ledger.evidence(namespace, after=since) if since else []
-    return since, frozenset(row.target.partition("#")[0] for row in rows if "#" in row.target), SkillBook.read(ledger, namespace, hidden)
+    return since, frozenset(row.target.partition("#")[0] for row in rows if "#" in row.target), SkillBook.read(ledger, namespace)
 
 
 def _clusters(

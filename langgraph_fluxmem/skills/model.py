@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from langgraph_fluxmem.consolidation.maturity import Status, Trials
 from langgraph_fluxmem.operators.schemas import Drafted, DraftStep
 
 LIKE = "the task is like: "
 """How rules begin to say when a skill is of use."""
 PREFIX = "s-"
 """Skill nodes are named so."""
+
+
+Status = Literal["candidate", "mature", "demoted", "retired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """Outcomes of episodes that ran under one version of a skill, in `contexts` distinct contexts."""
+
+    successes: float = 0.0
+    failures: float = 0.0
+    contexts: int = 0
+
+    @property
+    def rate(self) -> float | None:
+        """Success rate; None before the first trial."""
+        total = self.successes + self.failures
+        return self.successes / total if total else None
 
 
 @dataclass(frozen=True, slots=True)

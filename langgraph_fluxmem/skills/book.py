@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from langgraph_fluxmem.consolidation.skill import PREFIX, Skill
 from langgraph_fluxmem.links import node_of
 from langgraph_fluxmem.schema import Namespace, RecalledEpisode, RecalledSkill, Vector, Why
+from langgraph_fluxmem.skills.model import PREFIX, Skill
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.ledger import Ledger
@@ -54,25 +54,25 @@ class SkillBook:
         self._outcomes: dict[str, tuple[int, int]] = {}
 
     @classmethod
-    def read(cls, ledger: Ledger, namespace: Namespace, hidden: Collection[str] = ()) -> SkillBook:
+    def read(cls, ledger: Ledger, namespace: Namespace) -> SkillBook:
         """The book as of the log's head."""
         book = cls()
-        book.follow(ledger, namespace, hidden=hidden)
+        head = ledger.head(namespace)
+        book.add(ledger, namespace, ledger.nodes(namespace, kinds=("skill",)), head)
+        if book.skills:
+            book.add_trials(row for row in ledger.evidence(namespace) if row.op <= head)
         return book
 
-    def follow(self, ledger: Ledger, namespace: Namespace, *, head: int | None = None, hidden: Collection[str] = ()) -> None:
-        """Add what was written up to `head`, without what the `hidden` commits wrote. After an undo the owner begins a new book."""
-        upto = ledger.head(namespace) if head is None else head
-        rows = [row for row in ledger.nodes(namespace, after=self.position, kinds=("skill",)) if row.op <= upto]
+    def add(self, ledger: Ledger, namespace: Namespace, rows: Sequence[NodeRow], upto: int) -> None:
+        """Add skill versions, and what they were distilled from, written up to position `upto`. After an undo the owner begins a new book."""
+        rows = [row for row in rows if row.op <= upto]
         if rows or self.skills:
-            after = self.position if self.skills else 0
             vectors = ledger.vectors(namespace, [text.hash for row in rows for text in row.texts])
             for row in rows:
                 self._put(row, vectors)
-            for edge in ledger.edges(namespace, after=after):
-                if edge.kind == "DISTILLS" and edge.op <= upto and edge.commit not in hidden:
+            for edge in ledger.edges(namespace, after=self.position):
+                if edge.kind == "DISTILLS" and edge.op <= upto:
                     self.sources.setdefault(node_of(edge.dst), {})[edge.src] = None
-            self.add_trials(row for row in ledger.evidence(namespace, after=after) if row.op <= upto and row.commit not in hidden)
         self.position = upto
 
     def add_trials(self, rows: Iterable[EvidenceRow]) -> None:
@@ -93,6 +93,11 @@ class SkillBook:
         """Whether the last known outcome for this task (by content hash) is a failure."""
         good, bad = self._outcomes.get(task, (0, 0))
         return bad > good
+
+    @property
+    def mature(self) -> bool:
+        """Whether any skill is mature."""
+        return any(held.skill.status == "mature" for held in self.skills.values())
 
     def active(self) -> list[Held]:
         """Skills that are not retired, in log order: V_proc."""
