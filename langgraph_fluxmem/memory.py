@@ -24,11 +24,11 @@ from langgraph_fluxmem.schema import Activation, Applied, Episode, Feedback, Sit
 from langgraph_fluxmem.stages import Stages
 
 if TYPE_CHECKING:
-    from langgraph_fluxmem.ledger.rows import OperationRow
     from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
     from langchain_core.runnables import Runnable
 
+    from langgraph_fluxmem.ledger.rows import OperationRow
     from langgraph_fluxmem.store import FluxMemStore
 
 
