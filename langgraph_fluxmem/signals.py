@@ -23,13 +23,14 @@ from langgraph_fluxmem.index.view import NamespaceView
 from langgraph_fluxmem.links import node_of
 from langgraph_fluxmem.schema import Vector
 from langgraph_fluxmem.text import QUESTION, terms
+from langgraph_fluxmem.windows import Windows, windows_of
 
 Scores = NDArray[np.float32]
 Rows = NDArray[np.int32]
 
-WINDOW: Mapping[int, float] = {-4: 0.2, -3: 0.3, -2: 0.4, -1: 0.6, 0: 1.0, 1: 0.5, 2: 0.3}
-"""What a fact's neighbours in its source count for in its context, by offset: what was said before tells more than what comes after."""
 K1, B = 1.2, 0.75
+FEW = 4096
+"""Up to this many facts the cosine of each is worked out at once; of more only that of those asked for."""
 REACH = 3
 """How many places on either side of a fact that proved right are looked at."""
 
@@ -56,55 +57,55 @@ class Bench:
         return Counter(terms(spelt(self.query.text)))
 
     @cached_property
+    def windows(self) -> Windows:
+        """Who stands beside whom."""
+        return windows_of(self.view)
+
+    @cached_property
+    def postings(self) -> list[tuple[int, Rows, Scores]]:
+        """For each of the query's terms that occurs: times in the query, the rows that hold it, and how often each does."""
+        found = [(times, *self.view.posting(term)) for term, times in self.terms.items()]
+        return [(times, rows, frequencies.astype(np.float32)) for times, rows, frequencies in found if len(rows)]
+
+    @cached_property
     def bm25(self) -> Scores:
         """(size,) BM25 of every fact."""
-        return self.view.bm25([term for term, times in self.terms.items() for _ in range(times)], k1=K1, b=B)
+        size, lengths = self.view.size, self.view.lengths
+        norm = _norm(lengths, self.view.average_length)
+        out = np.zeros(size, np.float32)
+        for times, rows, frequencies in self.postings:
+            out[rows] += np.float32(times * idf(len(rows), size) * (K1 + 1)) * frequencies / (frequencies + norm[rows])
+        return out
 
     @cached_property
     def context(self) -> Scores:
         """(size,) BM25 of every fact's window: its neighbours' terms count as its own, less with distance, and so do their lengths."""
-        view = self.view
-        lengths = np.zeros(view.size, np.float32)
-        everyone = np.arange(view.size, dtype=np.int32)
-        for offset, share in WINDOW.items():
-            beside = view.neighbours(everyone, offset) if offset else everyone
-            lengths += np.float32(share) * np.where(beside >= 0, view.lengths[beside], np.float32(0))
-        norm = np.float32(K1) * (np.float32(1 - B) + np.float32(B / max(float(lengths.mean()), 1e-9)) * lengths)
-        out = np.zeros(view.size, np.float32)
-        for term, times in self.terms.items():
-            rows, frequencies = view.posting(term)
-            if not len(rows):
-                continue
-            weight = np.float32(times * idf(len(rows), view.size) * (K1 + 1))
-            places: list[Rows] = []
-            counts: list[Scores] = []
-            for offset, share in WINDOW.items():  # who has this row at `offset` stands at `-offset` from it
-                beside = view.neighbours(rows, -offset) if offset else rows
-                found = beside >= 0
-                places.append(beside[found])
-                counts.append(np.float32(share) * frequencies[found].astype(np.float32))
-            tf = np.bincount(np.concatenate(places), weights=np.concatenate(counts), minlength=view.size).astype(np.float32)
-            out += weight * tf / (tf + norm)
+        windows, size = self.windows, self.view.size
+        norm = _norm(windows.lengths, windows.average)
+        out = np.zeros(size, np.float32)
+        for times, rows, frequencies in self.postings:
+            holders, counts = windows.holders[:, rows].ravel(), (windows.shares * frequencies).ravel()
+            weight = np.float32(times * idf(len(rows), size) * (K1 + 1))
+            tf = np.bincount(holders, weights=counts, minlength=size + 1)[:size].astype(np.float32)
+            if len(holders) * 4 < size:  # a rare term: only where it is
+                at = np.flatnonzero(tf)
+                out[at] += weight * tf[at] / (tf[at] + norm[at])
+            else:
+                out += weight * tf / (tf + norm)
         return out
 
     @cached_property
     def sources(self) -> Scores:
         """(size,) BM25 of every fact's source as one document; 0 for facts without a source."""
-        view = self.view
-        codes = view.source
-        count = int(codes.max(initial=-1)) + 1
-        if not count:
-            return np.zeros(view.size, np.float32)
-        known = codes >= 0
-        lengths = np.bincount(codes[known], weights=view.lengths[known], minlength=count)
-        alive = int((lengths > 0).sum())
-        norm = K1 * (1 - B + B * lengths / max(float(lengths.sum()) / max(alive, 1), 1e-9))
+        windows, codes = self.windows, self.view.source
+        count, alive = windows.sources, windows.live_sources
+        if not alive:
+            return np.zeros(self.view.size, np.float32)
+        norm = K1 * (1 - B + B * windows.source_lengths * alive / max(float(windows.source_lengths.sum()), 1e-9))
         out = np.zeros(count + 1)
-        for term, times in self.terms.items():
-            rows, frequencies = view.posting(term)
-            of = codes[rows]
-            tf = np.bincount(of[of >= 0], weights=frequencies[of >= 0], minlength=count)
-            df = int((tf > 0).sum())
+        for times, rows, frequencies in self.postings:
+            tf = np.bincount(codes[rows] + 1, weights=frequencies, minlength=count + 1)[1:]
+            df = int(np.count_nonzero(tf))
             if df:
                 out[:count] += times * idf(df, alive) * (K1 + 1) * tf / (tf + norm)
         return out[codes].astype(np.float32)
@@ -122,12 +123,23 @@ class Bench:
         rows = self.view.rows_of(self.query.around)
         return rows[rows >= 0]
 
+    @cached_property
+    def _all_dense(self) -> Scores | None:
+        """(size + 1,) cosine of every fact where there are few; the last is nobody's, 0."""
+        view = self.view
+        if view.size > FEW:
+            return None
+        return np.append(np.maximum(view.dense_at(self.query.vector, np.arange(view.size, dtype=np.int32)), 0), np.float32(0))
+
     def dense(self, rows: Rows) -> Scores:
-        """Cosine (m,) of rows (m,); 0 for rows of -1 and for facts without a vector."""
-        found = rows >= 0
-        out = np.zeros(len(rows), np.float32)
-        out[found] = np.maximum(self.view.dense_at(self.query.vector, rows[found]), 0)
-        return out
+        """Cosine of rows, at least 0; 0 for the row `size`, which is nobody, and for facts without a vector."""
+        if self._all_dense is not None:
+            return self._all_dense[rows]
+        unique, place = np.unique(rows, return_inverse=True)
+        cosine = np.zeros(len(unique), np.float32)
+        known = unique < self.view.size
+        cosine[known] = np.maximum(self.view.dense_at(self.query.vector, unique[known]), 0)
+        return cosine[place].reshape(rows.shape)
 
     def best(self, scores: Scores, m: int) -> Rows:
         """The at most `m` allowed rows that score best, above zero; equal ones in row order."""
@@ -152,6 +164,12 @@ class Signal:
     weight: float
     score: Score
     propose: Propose | None = None
+
+
+def _norm(lengths: Scores, average: float) -> Scores:
+    """The part of BM25's denominator that depends on the length of a text."""
+    norm: Scores = np.float32(K1 * (1 - B)) + np.float32(K1 * B / max(average, 1e-9)) * lengths
+    return norm
 
 
 def idf(df: int, size: int) -> float:
@@ -185,12 +203,9 @@ def _context(bench: Bench, rows: Rows) -> Scores:
 
 def _surroundings(bench: Bench, rows: Rows) -> Scores:
     """Cosine over the window; a neighbour that is missing counts as the mean of those there are."""
-    total, shares = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
-    for offset, share in WINDOW.items():
-        beside = bench.view.neighbours(rows, offset) if offset else rows
-        total += np.float32(share) * bench.dense(beside)
-        shares += np.float32(share) * (beside >= 0)
-    return total / shares
+    beside = bench.windows.beside[:, rows]
+    shares = bench.windows.shares
+    return (shares * bench.dense(beside)).sum(axis=0) / (shares * (beside < bench.view.size)).sum(axis=0)
 
 
 def _source(bench: Bench, rows: Rows) -> Scores:
@@ -199,10 +214,11 @@ def _source(bench: Bench, rows: Rows) -> Scores:
 
 def _answers(bench: Bench, rows: Rows) -> Scores:
     """How well the fact just before matches, where that is a question: then this one probably answers it."""
-    before = bench.view.neighbours(rows, -1)
-    asked = (before >= 0) & bench.questions[before]
-    top = max(float(bench.bm25.max(initial=0)), 1e-9)
-    return np.where(asked, bench.dense(np.where(asked, before, -1)) + bench.bm25[before] / np.float32(top), np.float32(0))
+    before = bench.windows.before[rows]
+    asked = np.where(np.append(bench.questions, False)[before], before, bench.view.size)
+    top = np.float32(max(float(bench.bm25.max(initial=0)), 1e-9))
+    lexical: Scores = np.append(bench.bm25, np.float32(0))[asked] / top
+    return bench.dense(asked) + lexical
 
 
 def _substance(bench: Bench, rows: Rows) -> Scores:
@@ -225,6 +241,8 @@ def _served(bench: Bench, rows: Rows) -> Scores:
 
 def _beside_propose(bench: Bench, m: int) -> Rows:
     del m
+    if not len(bench.around):
+        return bench.around
     near = [bench.view.neighbours(bench.around, offset) for offset in range(-REACH, REACH + 1) if offset]
     rows = np.concatenate(near)
     return np.unique(rows[rows >= 0]) if bench.allowed is None else np.unique(rows[(rows >= 0) & bench.allowed[rows]])
@@ -233,6 +251,8 @@ def _beside_propose(bench: Bench, m: int) -> Rows:
 def _beside(bench: Bench, rows: Rows) -> Scores:
     """Nearness in the source to the facts to look around: 1 next to one, falling to 0 beyond three places."""
     out = np.zeros(bench.view.size, np.float32)
+    if not len(bench.around):
+        return out[rows]
     for offset in range(-REACH, REACH + 1):
         near = bench.view.neighbours(bench.around, offset) if offset else bench.around
         near = near[near >= 0]
