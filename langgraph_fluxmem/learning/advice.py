@@ -81,9 +81,7 @@ class _Question:
         growth = scorer.growth
         value, risk, support = growth.v0, growth.l0, 0.0
         made = template(action, self.scene)
-        levels = [
-            (level, grown) for level in dict.fromkeys((made.patterns[0], made.key)) if (grown := memory.grown(level, self.lens, growth))
-        ]
+        levels = [(level, grown) for level in made.levels if (grown := memory.grown(level, self.lens, growth))]
         if not levels:
             return Advice(action=action, score=0.0, value=value, risk=risk, support=0.0)
         held = memory.numbered(links(action, made, self.scene))

@@ -63,7 +63,7 @@ class StepMemory:
             target = f"{episode_id}#{ordinal}"
             numbers = np.array(sorted(self._number(link) for link in links), np.int64)
             moment = np.array([self._number(pattern) for pattern in moment_of(body, ordinal)], np.int64)
-            step = StepInfo(episode_id, ordinal, levels[0], key, numbers, moment, group, rank_of(target))
+            step = StepInfo(episode_id, ordinal, key, levels[: levels.index(key) + 1], numbers, moment, group, rank_of(target))
             self.steps[target] = step
             early = self._early.pop(target, None)
             if early is not None:
@@ -132,7 +132,7 @@ class StepMemory:
         found: dict[str, dict[str, list[float]]] = {}
         for step in self.steps.values():
             if any(step.evidence):
-                for level in dict.fromkeys((step.general, step.key)):
+                for level in step.levels:
                     sums = found.setdefault(level, {})
                     for pattern in ("", *(self.patterns[link] for link in step.links)):
                         kept = sums.setdefault(pattern, [0.0, 0.0, 0.0])
@@ -161,7 +161,7 @@ class StepMemory:
                 last.insert(index, entry)
             elif not any(step.evidence) and there:
                 del last[index]
-        for level in dict.fromkeys((step.general, step.key)):
+        for level in step.levels:
             table = self._tables.get(level)
             if table is None:
                 table = self._tables[level] = Table()

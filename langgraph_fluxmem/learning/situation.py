@@ -106,6 +106,7 @@ class Scene:
     sources: tuple[Source, ...]
     done: tuple[str, ...]
     notes: int
+    last: Action | None = None
     masks: dict[tuple[str, ...], str] = field(default_factory=dict)
     _acted: tuple[Parsed, ...] | None = None
     _kinds: dict[str, str] = field(default_factory=dict)
@@ -208,4 +209,6 @@ def read(situation: Situation) -> Scene:
     texts.append(("t", "", situation.task))
     texts += [("o", key, text) for key, text in flatten(situation.observation)]
     sources = tuple(Source(kind, key, text, parse(text)) for kind, key, text in texts)
-    return Scene(sources, tuple(as_text(action) for action in situation.done), len(situation.notes))
+    return Scene(
+        sources, tuple(as_text(action) for action in situation.done), len(situation.notes), situation.done[-1] if situation.done else None
+    )

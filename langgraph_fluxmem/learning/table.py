@@ -31,7 +31,7 @@ class StepInfo:
     """A stored step, as memory needs it.
 
     Attributes:
-        general, key: levels of its template that evidence is kept for.
+        key: its template; `levels`: those that evidence is kept for, the general one first.
         links: numbers of its situation's patterns.
         moment: numbers of the patterns of its situation that do not depend on the action; the first says what was done last.
         group: the task it belongs to.
@@ -41,8 +41,8 @@ class StepInfo:
 
     episode: str
     ordinal: int
-    general: str
     key: str
+    levels: tuple[str, ...]
     links: IntArray
     moment: IntArray
     group: int

@@ -1,7 +1,8 @@
 """Actions as templates: what an action shares with its situation becomes a slot, the rest stays.
 
 ``dice red onion with knife`` under the note ``dice the red onion`` is ``= <n> with knife``: the verb is the one that was asked for, the
-onion is named by a note, the knife is only seen. Text commands begin with their operation; of key-value pairs the first (or ``name``) is.
+onion is named by a note, the knife is only seen. Text commands begin with their operation. Key-value pairs are read in their order, from
+what says most of an action to what is its own detail, with the operation (``name``, ``op``, ...) first: each beginning is a level.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 from langgraph_fluxmem.learning.situation import FUNCTION_WORDS, MAX_SPAN, Scene, as_text, flatten, parse, words
 from langgraph_fluxmem.schema import Action
 
+MAX_LEVELS = 8
+"""Most levels of a template of key-value pairs."""
+_PART_WORDS = 12
 _HEAD_KEYS = ("name", "op", "operation", "action", "type")
 
 
@@ -22,11 +26,18 @@ class ActionTemplate:
         key: the template: slots for what task or notes name, literal for the rest.
         patterns: templates of this action from the most general to the action itself; `key` is among them.
         slots: the words behind each slot of the most general pattern, in order.
+        details: key-value pairs of the action, with slots.
     """
 
     key: str
     patterns: tuple[str, ...]
     slots: tuple[str, ...]
+    details: tuple[str, ...] = ()
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The patterns that evidence is kept for: from the most general one to `key`."""
+        return self.patterns[: self.patterns.index(self.key) + 1]
 
 
 def template(action: Action, scene: Scene) -> ActionTemplate:
@@ -40,6 +51,7 @@ def links(action: Action, made: ActionTemplate, scene: Scene) -> tuple[str, ...]
     for number, span in enumerate(made.slots, 1):
         for pattern in scene.around(span):
             found[pattern.replace("_", f"_{number}", 1)] = None
+    found |= dict.fromkeys(made.details)
     found["notes" if scene.notes else "no notes"] = None
     owed = scene.owed()
     found[f"owed {_open(scene)}"] = None
@@ -61,13 +73,16 @@ def links(action: Action, made: ActionTemplate, scene: Scene) -> tuple[str, ...]
 
 def moment(scene: Scene) -> tuple[str, ...]:
     """Patterns of a situation that no action is needed for: what was done last, what is still owed, whether there are notes."""
-    if not scene.done:
-        last = "start"
-    else:
-        if () not in scene.masks:
-            scene.masks[()] = _of_text(scene.done[-1], scene).key
-        last = f"after {scene.masks[()]}"
+    last = f"after {_last(scene)}" if scene.done else "start"
     return last, f"owed {_open(scene)}", "notes" if scene.notes else "no notes"
+
+
+def _last(scene: Scene) -> str:
+    """The kind of action done last: of a text its template, of key-value pairs their first two."""
+    if () not in scene.masks:
+        made = template(scene.last, scene) if scene.last is not None else ActionTemplate("", ("",), ())
+        scene.masks[()] = made.key if isinstance(scene.last, str) else made.patterns[:2][-1]
+    return scene.masks[()]
 
 
 def _open(scene: Scene) -> str:
@@ -119,23 +134,40 @@ def _longest(rest: tuple[str, ...], start: int, scene: Scene) -> tuple[str, str,
 def _of_pairs(action: Action, scene: Scene) -> ActionTemplate:
     pairs = list(flatten(action))
     head = next((pair for name in _HEAD_KEYS for pair in pairs if pair[0] == name), pairs[0] if pairs else ("", ""))
-    general: list[str] = []
-    middle: list[str] = []
+    patterns = [head[1]]
+    details: dict[str, None] = {}
     slots: list[str] = []
     for key, value in pairs:
         if (key, value) == head:
             continue
         span = " ".join(words(value))
         kind = scene.kind(span) if span and span not in FUNCTION_WORDS else ""
-        if kind:
+        if kind and kind != "o":
             slots.append(span)
-        general.append(f"{key}=<{kind}>" if kind else f"{key}")
-        middle.append(f"{key}=<{kind}>" if kind and kind != "o" else f"{key}={value}")
-    name = head[1]
-    key = " ".join((name, *middle))
-    literal = " ".join((name, *(f"{k}={v}" for k, v in pairs if (k, v) != head)))
-    levels = dict.fromkeys((" ".join((name, *general)), key, literal))
-    return ActionTemplate(key, tuple(levels), tuple(slots))
+            detail = f"{key}=<{kind}>"
+        else:
+            detail = f"{key}={value}"
+            part = _part(span, scene)
+            if part:
+                details[f"{key} has <{scene.kind(part)}>"] = None
+        details[detail] = None
+        if len(patterns) < MAX_LEVELS:
+            patterns.append(f"{patterns[-1]} {detail}")
+    levels = tuple(dict.fromkeys(patterns))
+    return ActionTemplate(levels[-1], levels, tuple(slots), tuple(details))
+
+
+def _part(span: str, scene: Scene) -> str:
+    """The longest part of `span` that task or notes name."""
+    line = span.split(" ")[:_PART_WORDS]
+    for size in range(min(MAX_SPAN, len(line) - 1), 0, -1):
+        for start in range(len(line) - size + 1):
+            if line[start] in FUNCTION_WORDS or line[start + size - 1] in FUNCTION_WORDS:
+                continue
+            part = " ".join(line[start : start + size])
+            if scene.kind(part) not in ("", "o"):
+                return part
+    return ""
 
 
 def _masked(text: str, slots: tuple[str, ...], scene: Scene) -> str:
@@ -148,8 +180,6 @@ def _masked(text: str, slots: tuple[str, ...], scene: Scene) -> str:
             if span in parse(text).spans:
                 masked = f" {masked} ".replace(f" {span} ", f" _{number} ").strip()
         if masked == line:
-            if () not in scene.masks:
-                scene.masks[()] = _of_text(text, scene).key
-            masked = scene.masks[()]
+            masked = _last(scene)
         known = scene.masks[slots] = masked
     return known

@@ -32,13 +32,21 @@ def test_task_and_note_together_are_a_kind_of_their_own():
     assert template("eat meal", scene()).key == "eat <nt>"
 
 
-def test_key_value_actions_and_tool_calls():
-    pairs = {"op": "type", "tag": "input", "text": "Bob"}
-    made = template(pairs, scene())
-    assert made.key == "type tag=input text=<t>"
-    assert made.patterns[0] == "type tag text=<t>"
-    call = {"name": "search", "args": {"query": "red onion", "limit": 5}}
-    assert template(call, scene()).key == "search args.query=<n> args.limit=5"
+def test_every_beginning_of_key_value_pairs_is_a_level():
+    made = template({"op": "type", "tag": "input", "text": "Bob", "id": "tt3"}, scene())
+    assert made.levels == ("type", "type tag=input", "type tag=input text=<t>", "type tag=input text=<t> id=tt3")
+    assert made.key == made.levels[-1]
+    assert {"tag=input", "text=<t>", "id=tt3"} == set(made.details)
+
+
+def test_tool_calls_begin_with_their_name():
+    call = {"args": {"query": "red onion", "limit": 5}, "name": "search"}
+    assert template(call, scene()).levels == ("search", "search args.query=<n>", "search args.query=<n> args.limit=5")
+
+
+def test_a_value_that_holds_a_named_thing_says_so():
+    made = template({"op": "click", "text": "buy red onion now"}, scene())
+    assert "text has <n>" in made.details and "text=buy red onion now" in made.details
 
 
 def test_odd_actions_have_a_template_too():
