@@ -36,7 +36,7 @@ class Options:
     data: Path | None = None
     cache: Path | None = None
     json: Path | None = None
-    tests: bool = False
+    tests: bool = True
     workers: int | None = None
     flip: float = 0.0
     compare: tuple[tuple[str, str], ...] = COMPARE
@@ -195,7 +195,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--games", type=positive, default=100, metavar="N", help="games in the stream, each played once (default: 100)")
     parser.add_argument("--first-game", type=int, default=5000, metavar="F", help="seed of the stream's first game (default: 5000)")
     parser.add_argument("--variants", default=",".join(DEFAULT_VARIANTS), metavar="a,b", help="default: %(default)s; there is also nearest")
-    parser.add_argument("--tests", action="store_true", help="afterwards, with memory frozen: 20 new games, and 20 with unseen ingredients")
+    parser.add_argument(
+        "--no-tests", action="store_true", help="leave out the 20 new games and the 20 with unseen ingredients, memory frozen, at the end"
+    )
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="where the memories are kept (default: ~/.local/share/langgraph_fluxmem/demo)"
     )
@@ -213,7 +215,7 @@ def options_of(args: argparse.Namespace) -> Options:
         data=args.data,
         cache=args.cache,
         json=args.json,
-        tests=args.tests,
+        tests=not args.no_tests,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from langgraph_fluxmem.demo.games import GameSpec
 from langgraph_fluxmem.demo.report import GameResult, Row, curve, plot, shown, sparkline, write_json
 from langgraph_fluxmem.demo.run import Audience, Options, RunFailedError, default_data
-from langgraph_fluxmem.demo.session import Event, Finished, Opened
+from langgraph_fluxmem.demo.session import TESTS, Event, Finished, Opened
 from langgraph_fluxmem.errors import FluxMemError, MissingExtraError
 
 try:
@@ -28,12 +28,14 @@ NAMES = {
     "nearest": "nearest success - failure",
     "fluxmem": "FluxMem",
 }
-COLUMNS = {
+STREAM = {
     "won": "won",
     "won_last_third": "won, last third",
     "score": "score",
     "score_last_third": "score, last third",
-    "steps": "steps",
+    "steps": "commands",
+}
+FROZEN = {
     "new_won": "new games: won",
     "new_score": "score",
     "other_won": "unseen ingredients: won",
@@ -137,7 +139,7 @@ class Screen(Audience):
         for variant in reversed(self.options.variants):
             found = [r for r in self._results if r.variant == variant]
             stream = [r for r in found if r.part == "stream"]
-            of = len(self.options.seeds) * self.options.courses()[0].specs().__len__()
+            of = sum(len(course.specs()) for course in self.options.courses())
             if not stream:
                 table.add_row(NAMES.get(variant, variant), f"0/{of}", "", "", "", Text("starting", style="dim"))
                 continue
@@ -156,7 +158,9 @@ class Screen(Audience):
 
     # ------------------------------------------------------------------------------------------------------------ when it is over
     def _close(self, results: list[GameResult], made: list[Row]) -> None:
-        self.console.print(self._table(made))
+        self.console.print(self._table(made, STREAM, "the stream: each game played once, shares of games won and of points"))
+        if self.options.tests:
+            self.console.print(self._table(made, FROZEN, "then, memory frozen: games it has not met"))
         one = len(self.options.seeds) == 1
         self.console.print(
             Text(
@@ -175,20 +179,20 @@ class Screen(Audience):
             write_json(self.options.json, made, results)
             self.console.print(f"rows and games: {self.options.json}")
         self.console.print(f"learning curve: {picture}   memories: {self.data}   {self._clock()}")
-        self.console.print("Start it again: it continues from the memory on disk.")
-
-    def _table(self, made: list[Row]) -> Table:
-        keys = [key for key in COLUMNS if any(row.get(key) is not None for row in made)]
-        table = Table(
-            title="games won and score (share of points) in the stream" + (", then with memory frozen" if self.options.tests else "")
+        self.console.print(
+            "Start it again: it continues from the memory on disk (these kitchens again; with --first-game "
+            f"{self.options.first_game + self.options.games + 2 * TESTS} kitchens it has not met)."
         )
+
+    def _table(self, made: list[Row], columns: dict[str, str], title: str) -> Table:
+        table = Table(title=title, title_justify="left")
         table.add_column("")
-        for key in keys:
-            table.add_column(COLUMNS[key], justify="right")
+        for heading in columns.values():
+            table.add_column(heading, justify="right")
         for row in made:
             difference = "curve" not in row
             name = row["variant"] if difference else NAMES.get(row["variant"], row["variant"])
-            table.add_row(name, *(shown(row, key, difference=difference) for key in keys), style="dim" if difference else None)
+            table.add_row(name, *(shown(row, key, difference=difference) for key in columns), style="dim" if difference else None)
         return table
 
     def _memory(self) -> None:

@@ -28,4 +28,4 @@ def test_command_line(tmp_path):
     assert {course.data for course in options.courses()} == {tmp_path}
     assert len(options.jobs()) == 6
     specs = options.courses()[0].specs()
-    assert (specs[0][2].seed, specs[-1][2].seed, len(specs)) == (7, 26, 20)
+    assert (specs[0][2].seed, specs[19][2].seed, specs[20][2].seed, specs[-1][2].name, len(specs)) == (7, 26, 27, "test-00066", 60)
