@@ -15,10 +15,10 @@ from langgraph_fluxmem.consolidation.inducing import Json, alike
 from langgraph_fluxmem.consolidation.maturity import status_of
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.settings import Settings
-from langgraph_fluxmem.consolidation.snapshot import KIND, operation_id
+from langgraph_fluxmem.consolidation.snapshot import KIND, looked_up_to, operation_id
 from langgraph_fluxmem.episodes import digest
 from langgraph_fluxmem.requests import Call, EmbedFor, Stage
-from langgraph_fluxmem.schema import Applied, EdgeWrite, EvidenceWrite, NodeWrite, Plan, Provenance, Text, Write
+from langgraph_fluxmem.schema import Applied, EdgeWrite, EvidenceWrite, Namespace, NodeWrite, Plan, Provenance, Text, Write
 from langgraph_fluxmem.skills import SkillBook
 from langgraph_fluxmem.skills.model import Skill, Status, Trials
 from langgraph_fluxmem.text import content_hash
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CONTEXTS = 8
 """At most so many contexts of a skill are remembered."""
+OVERTAKEN = "another consolidation was written, or undone, since this one began"
 REPLAYED = "replay"
 """Activation of evidence that came of a replay."""
 
@@ -62,8 +63,13 @@ def accept(
         LeaseLostError: the `lease` (name, token) is not held any more; nothing was written.
     """
     namespace, settings = means.namespace, means.settings
-    book: SkillBook = yield Call(lambda engine: SkillBook.read(engine.ledger, namespace))
     operation = operation_id(snapshot["id"], snapshot["position"])
+    written, since, book = yield Call(lambda engine: _standing(engine, namespace, operation))
+    if written:
+        return {"operation": operation, "active": len(book.active()), "skills": []}
+    if since != snapshot["since"]:
+        reports = [_report(Skill.of(unit["skill"]), unit, None, "rejected", OVERTAKEN) for unit in units]
+        return {"operation": None, "active": len(book.active()), "skills": reports}
     changes, reports = _proposed(units, book, operation)
     _count(snapshot["trials"], changes, book, operation)
     for change in changes.values():
@@ -85,6 +91,13 @@ def accept(
     plan = Plan(operation, KIND, namespace, tuple(writes), provenance)
     yield Call(lambda engine: _apply(engine, plan, lease))
     return {"operation": operation, "active": active, "skills": reports}
+
+
+def _standing(engine: Engine, namespace: Namespace, operation: str) -> tuple[bool, int, SkillBook]:
+    """(whether the operation was written already, position that live consolidations have looked up to, skills as they are now)."""
+    ledger = engine.ledger
+    since = looked_up_to(ledger.operations(namespace, limit=1_000_000))
+    return ledger.operation(operation) is not None, since, SkillBook.read(ledger, namespace)
 
 
 def _apply(engine: Engine, plan: Plan, lease: tuple[str, int] | None) -> Applied:

@@ -1,0 +1,274 @@
+"""Consolidation as a LangGraph graph: one task per cluster and per rewrite, so that a checkpointer resumes a crash at the cluster.
+
+    START -> name -> begin -> induce (one for each cluster) -> gather -> rewrite (one for each proposal) -> score -> ... -> accept -> END
+
+The lease belongs to the consolidation's id, which follows from the thread and its count of consolidations: a resumed run takes the lease
+again, another run is skipped. Progress is on the custom stream (``stream_mode="custom"``). All state is JSON.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from langchain_core.runnables import Runnable, RunnableLambda
+from langgraph.config import get_stream_writer
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
+from typing_extensions import TypedDict
+
+from langgraph_fluxmem import execution
+from langgraph_fluxmem.consolidation.accepting import accept
+from langgraph_fluxmem.consolidation.inducing import Json, induce_cluster
+from langgraph_fluxmem.consolidation.means import Means
+from langgraph_fluxmem.consolidation.rewriting import rewrite_unit
+from langgraph_fluxmem.consolidation.run import BUSY, acquire, begun, lease_name, release, report_of, round_over, skipped
+from langgraph_fluxmem.consolidation.settings import Settings
+from langgraph_fluxmem.consolidation.snapshot import jobs_of, snapshot
+from langgraph_fluxmem.errors import LeaseLostError, StateError
+from langgraph_fluxmem.namespaces import DEFAULT, check_namespace
+from langgraph_fluxmem.operators import Cost, Operators, resolve_operators
+from langgraph_fluxmem.requests import Stage
+from langgraph_fluxmem.testing.faults import point
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+    from langgraph.graph.state import CompiledStateGraph
+
+    from langgraph_fluxmem.consolidation.replaying import Replay
+    from langgraph_fluxmem.memory import FluxMem
+
+_IDS = uuid.UUID("7f0f2c0e-6f0a-5d0e-9a53-1f3c0f1f7a14")
+
+
+def _collected(held: list[Json] | None, new: list[Json] | None) -> list[Json]:
+    """Results of parallel tasks; None begins afresh."""
+    return [] if new is None else [*(held or []), *new]
+
+
+class ConsolidationState(TypedDict, total=False):
+    """Input: `namespace` and `thresholds` (`Settings`), both optional. Output: `report` (`Report` as JSON). The rest is under way."""
+
+    namespace: list[str]
+    thresholds: dict[str, Any]
+    consolidation: str
+    finished: int
+    snapshot: dict[str, Any]
+    results: Annotated[list[Json], _collected]
+    rewritten: Annotated[list[Json], _collected]
+    units: dict[str, Json]
+    rounds: list[Json]
+    cost: dict[str, Any]
+    replays: int
+    stopped: str
+    report: dict[str, Any]
+
+
+def consolidation_graph(
+    mem: FluxMem | None = None,
+    *,
+    model: BaseChatModel | str | Operators | None = None,
+    replay: Replay | None = None,
+    thresholds: Settings | Mapping[str, Any] | None = None,
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """Build the graph. Without `mem` it works on ``runtime.store`` of where it runs, when that is a `FluxMemStore`.
+
+    `model`, `replay` and `thresholds` are those of `FluxMem.consolidate`; ``thresholds`` in the input override these.
+
+    Raises:
+        ConfigError: a threshold, or a model, that cannot be.
+    """
+    bodies = _Bodies(resolve_operators(model), replay, Settings.of(thresholds))
+    builder = StateGraph(ConsolidationState)
+    for name, body in (
+        ("name", bodies.name),
+        ("begin", bodies.begin),
+        ("induce", bodies.induce),
+        ("gather", bodies.gather),
+        ("rewrite", bodies.rewrite),
+        ("score", bodies.score),
+        ("accept", bodies.accept),
+    ):
+        builder.add_node(name, _node(name, body, mem))
+    builder.add_edge(START, "name")
+    builder.add_edge("name", "begin")
+    builder.add_conditional_edges("begin", _to_induce, ["induce", "accept", END])
+    builder.add_edge("induce", "gather")
+    builder.add_conditional_edges("gather", _to_rewrite, ["rewrite", "accept"])
+    builder.add_edge("rewrite", "score")
+    builder.add_conditional_edges("score", _to_rewrite, ["rewrite", "accept"])
+    builder.add_edge("accept", END)
+    return builder.compile(checkpointer=checkpointer, name="consolidation")
+
+
+class _Bodies:
+    """The node bodies as stages: they yield requests and return the update of the state."""
+
+    def __init__(self, operators: Operators, replay: Replay | None, settings: Settings) -> None:
+        self.operators = operators
+        self.replay = replay
+        self.settings = settings
+
+    def name(self, state: Mapping[str, Any]) -> Stage:
+        """Name the consolidation, check the input, forget the thread's last one."""
+        means = self._means(state)
+        thread = execution.current().provenance.thread_id
+        finished = int(state.get("finished", 0))
+        name = uuid.uuid5(_IDS, f"{thread}\x00{finished}").hex if thread else uuid.uuid4().hex
+        yield from ()
+        return {
+            "namespace": list(means.namespace),
+            "thresholds": dict(state.get("thresholds") or {}),
+            "consolidation": name,
+            "finished": finished,
+            "snapshot": {},
+            "results": None,
+            "rewritten": None,
+            "units": {},
+            "rounds": [],
+            "cost": Cost().as_dict(),
+            "replays": 0,
+            "stopped": "",
+            "report": {},
+        }
+
+    def begin(self, state: Mapping[str, Any]) -> Stage:
+        """Take the lease and the snapshot; without the lease the consolidation is over."""
+        means, name = self._means(state), state["consolidation"]
+        if (yield from acquire(means.namespace, name, means.settings)) is None:
+            _tell(state, "skipped", why=BUSY)
+            return {"report": skipped(means.namespace, name, BUSY).model_dump(mode="json"), "stopped": BUSY, "finished": state["finished"] + 1}
+        taken: Json = yield from snapshot(means, name)
+        _tell(state, "snapshot", position=taken["position"], new=taken["new"], clusters=len(taken["jobs"]))
+        return {"snapshot": taken, "stopped": begun(taken) or "nothing was proposed"}
+
+    def induce(self, state: Mapping[str, Any]) -> Stage:
+        """One cluster."""
+        means = yield from self._held(state)
+        job = state["job"]
+        result: Json = yield from induce_cluster(means, job, state["snapshot"])
+        point("consolidation.induced")
+        _tell(state, "induce", cluster=job["cluster"], induced=result["induced"], why=result["why"])
+        return {"results": [result]}
+
+    def gather(self, state: Mapping[str, Any]) -> Stage:
+        """All clusters are in: the proposals, in the order of the clusters."""
+        yield from ()
+        order = {job["cluster"]: number for number, job in enumerate(jobs_of(state["snapshot"]))}
+        results = sorted(state["results"], key=lambda result: order[result["cluster"]])
+        units = {unit["skill"]["node"]: unit for result in results for unit in result["units"]}
+        return {"units": units, **_spent(state, results)}
+
+    def rewrite(self, state: Mapping[str, Any]) -> Stage:
+        """One round for one proposal."""
+        means = yield from self._held(state)
+        unit: Json = yield from rewrite_unit(means, state["unit"], state["round"])
+        point("consolidation.rewritten")
+        return {"rewritten": [unit]}
+
+    def score(self, state: Mapping[str, Any]) -> Stage:
+        """Whether the round gained enough for another one."""
+        means = self._means(state)
+        yield from ()
+        round_ = len(state["rounds"]) + 1
+        units = sorted(
+            (unit for unit in state["rewritten"] if unit["trace"][-1]["round"] == round_), key=lambda unit: list(state["units"]).index(unit["skill"]["node"])
+        )
+        verdict, entry = round_over(units, round_, means.settings)
+        _tell(state, "rewrite", **entry)
+        merged = {**state["units"], **{unit["skill"]["node"]: {**unit, "done": unit["done"] or verdict.done} for unit in units}}
+        return {"units": merged, "rewritten": None, "rounds": [*state["rounds"], entry], "stopped": verdict.why, **_spent(state, units)}
+
+    def accept(self, state: Mapping[str, Any]) -> Stage:
+        """Write the operation, give the lease back, and report."""
+        means = self._means(state)
+        token = yield from self._token(means, state)
+        taken, name = state["snapshot"], state["consolidation"]
+        provenance = execution.current().provenance
+        units = list(state["units"].values())
+        point("consolidation.accepting")
+        accepted: Json = yield from accept(means, taken, units, provenance, (lease_name(means.namespace), token))
+        point("consolidation.accepted")
+        yield from release(means.namespace, name, token)
+        spent = {"cost": state["cost"], "replays": state["replays"]}
+        report = report_of(taken, state.get("results") or [], state["rounds"], accepted | spent, state["stopped"])
+        _tell(state, "accept", operation=accepted["operation"], active=accepted["active"])
+        return {"report": report.model_dump(mode="json"), "finished": state["finished"] + 1}
+
+    def _held(self, state: Mapping[str, Any]) -> Stage:
+        means = self._means(state)
+        yield from self._token(means, state)
+        return means
+
+    def _token(self, means: Means, state: Mapping[str, Any]) -> Stage:
+        """Hold the lease on, or take it again after a crash.
+
+        Raises:
+            LeaseLostError: another consolidation has taken over.
+        """
+        token = yield from acquire(means.namespace, state["consolidation"], means.settings)
+        if token is None:
+            raise LeaseLostError(f"{BUSY}, and took the lease of {state['consolidation']}; start a new consolidation when it is over")
+        return token
+
+    def _means(self, state: Mapping[str, Any]) -> Means:
+        given = state.get("thresholds") or {}
+        settings = Settings.of({**self.settings.model_dump(), **given}) if given else self.settings
+        return Means(check_namespace(tuple(state.get("namespace") or DEFAULT)), settings, self.operators, self.replay)
+
+
+def _to_induce(state: Mapping[str, Any]) -> str | Sequence[Send]:
+    if not state.get("snapshot"):
+        return END
+    shared = _shared(state)
+    slim = {"snapshot": {key: state["snapshot"][key] for key in ("id", "position")}}
+    return [Send("induce", {**shared, **slim, "job": job}) for job in jobs_of(state["snapshot"])] or "accept"
+
+
+def _to_rewrite(state: Mapping[str, Any]) -> str | Sequence[Send]:
+    round_ = len(state["rounds"]) + 1
+    thresholds = state["thresholds"]
+    if "rounds" in thresholds and round_ > thresholds["rounds"]:
+        return "accept"
+    going = [unit for unit in state["units"].values() if not unit["done"]]
+    return [Send("rewrite", {**_shared(state), "unit": unit, "round": round_}) for unit in going] or "accept"
+
+
+def _shared(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: state[key] for key in ("namespace", "thresholds", "consolidation")}
+
+
+def _spent(state: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    cost = Cost()
+    cost.plus(state["cost"])
+    for part in parts:
+        cost.plus(part["cost"])
+    return {"cost": cost.as_dict(), "replays": state["replays"] + sum(part["replays"] for part in parts)}
+
+
+def _tell(state: Mapping[str, Any], stage: str, **more: Any) -> None:
+    get_stream_writer()({"consolidation": state["consolidation"], "namespace": list(state["namespace"]), "stage": stage, **more})
+
+
+def _node(name: str, body: Callable[[Mapping[str, Any]], Stage], mem: FluxMem | None) -> Runnable[Any, Any]:
+    def memory() -> FluxMem:
+        return mem or _memory_of(execution.current().store)
+
+    def sync(state: Any) -> Any:
+        return memory().engine.run(body(state))
+
+    async def asynchronous(state: Any) -> Any:
+        return await memory().engine.arun(body(state))
+
+    return RunnableLambda(sync, afunc=asynchronous, name=name)
+
+
+def _memory_of(store: object) -> FluxMem:
+    mem = getattr(store, "mem", None)
+    if mem is None:
+        found = "no store" if store is None else f"a {type(store).__name__}"
+        raise StateError(f"the consolidation graph needs a memory, and it has {found}; give `consolidation_graph(mem)`, or run it with a FluxMemStore")
+    return mem
