@@ -181,7 +181,7 @@ def missing_textworld() -> MissingExtraError:
     return MissingExtraError(
         "the demonstration plays TextWorld games, and the package `textworld` is not installed; "
         "it needs a C compiler and make (Debian, Ubuntu: apt-get install gcc make libc6-dev python3-dev; macOS: xcode-select --install), "
-        'then: pip install "langgraph-fluxmem[demo]"'
+        'then: pip install "langgraph_fluxmem[demo]"'
     )
 
 

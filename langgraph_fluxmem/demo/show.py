@@ -20,7 +20,7 @@ try:
     from rich.table import Table
     from rich.text import Text
 except ImportError:
-    raise MissingExtraError('the demonstration needs rich: pip install "langgraph-fluxmem[demo]"') from None
+    raise MissingExtraError('the demonstration needs rich: pip install "langgraph_fluxmem[demo]"') from None
 
 NAMES = {
     "none": "no memory",
