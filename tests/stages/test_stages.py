@@ -171,7 +171,7 @@ def view(size: int) -> Any:
 def test_formation_of_an_empty_memory_embeds_nothing() -> None:
     stage = form(activation(facts=()), config=Config.of(), signals=None, lineage=None, seen=())
     formed, asked = run(stage, {Hidden: frozenset(), Views: [view(0)], LearnedOf: Learned(HERE)})
-    assert [type(request) for request in asked] == [Hidden, Views, LearnedOf]
+    assert [type(request) for request in asked] == [Hidden, LearnedOf, Views]
     assert (formed.facts, formed.context, formed.position) == ((), "", 3)
 
 
