@@ -178,7 +178,7 @@ def test_formation_of_an_empty_memory_embeds_nothing() -> None:
 def test_formation_hides_what_the_branch_must_not_see() -> None:
     stage = form(activation(facts=()), config=Config.of(), signals=None, lineage="L", seen=("c1",))
     formed, asked = run(stage, {Hidden: frozenset({"c2"}), Views: [view(0)], LearnedOf: Learned(HERE)})
-    assert asked == [Hidden(HERE, "L", ("c1",)), Views((HERE,), ("c2",)), LearnedOf(HERE, ("c2",))]
+    assert asked == [Hidden(HERE, "L", ("c1",)), LearnedOf(HERE, ("c2",)), Views((HERE,), ("c2",))]
     assert formed.hidden == ("c2",)
 
 
