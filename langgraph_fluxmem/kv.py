@@ -82,7 +82,9 @@ class FluxMemKVStore(BaseStore[str, V], Generic[V]):
             if row.key.startswith(prefix or ""):
                 yield row.key
 
-    async def ayield_keys(self, *, prefix: str | None = None) -> AsyncIterator[str]:
+    async def ayield_keys(  # pyright: ignore[reportIncompatibleMethodOverride] - an asynchronous generator, as the base's is
+        self, *, prefix: str | None = None
+    ) -> AsyncIterator[str]:
         """Async twin of `yield_keys`."""
         for key in await asyncio.to_thread(lambda: list(self.yield_keys(prefix=prefix))):
             yield key

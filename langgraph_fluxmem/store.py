@@ -86,17 +86,21 @@ class FluxMemStore(BaseStore):
 
         Use it at once, or in ``with`` or ``async with``, which close the memory at the end. The memory is opened on entering, else by the
         first call: never in the event loop's thread by an async one. With ``sweep_interval_minutes`` in `ttl` the sweeper runs from then
-        on. ``index["embed"]`` is the memory's embedding: `Embeddings`, a function of a list of texts (sync or async), a string like
+        on. ``index["embed"]`` is the memory's embedding: `Embeddings`, a function of a list of texts (sync or async; known by its name), a string like
         ``"openai:text-embedding-3-small"``, or left out for the offline one.
 
         Raises:
             ConfigError: a wrong option. When it is opened: what `FluxMem.open` raises.
         """
-        from langgraph_fluxmem.memory import FluxMem  # noqa: PLC0415 - the memory makes stores, too
-
         fields, embed = configured(index)
-        chosen = Config.of(options)
-        store = cls(lambda: FluxMem.open(conn_string, embeddings=embed, **chosen.model_dump(exclude_unset=True)), ttl=ttl)
+        chosen = Config.of(options).model_dump(exclude_unset=True)
+
+        def opened() -> FluxMem:
+            from langgraph_fluxmem.memory import FluxMem  # noqa: PLC0415 - the memory makes stores, too
+
+            return FluxMem.open(conn_string, embeddings=embed, **chosen)
+
+        store = cls(opened, ttl=ttl)
         store._index = fields
         return store
 

@@ -1,0 +1,1 @@
+"""Graphs and factories that `langgraph.json` names."""
