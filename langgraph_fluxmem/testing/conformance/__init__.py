@@ -19,7 +19,7 @@ from .processes import crash, other_process
 from .pytest_plugin import conformance_tests
 from .reference import ReferenceStore
 from .registry import all_rules
-from .report import Report
+from .report import Report, rules_markdown
 from .runner import Conformance, plan
 
 __all__ = [
@@ -49,4 +49,5 @@ __all__ = [
     "plan",
     "refused",
     "reproduce",
+    "rules_markdown",
 ]

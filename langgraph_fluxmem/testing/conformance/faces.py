@@ -60,8 +60,8 @@ class Face:
 
     def __init__(self, store: BaseStore, name: FaceName, worker: Worker, storage: Storage | None = None) -> None:
         self.store = store
+        self.name: FaceName = name
         self.storage = storage
-        self.name = name
         self.stalled = False
         """Something took so much longer than asked that time-dependent expectations mean nothing."""
         self._worker = worker

@@ -17,7 +17,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,13 +65,13 @@ class StoreFactory:
     @asynccontextmanager
     async def open(
         self, *, index: Mapping[str, Any] | None = None, ttl: Mapping[str, Any] | None = None, path: Path | None = None
-    ) -> AsyncIterator[BaseStore]:
+    ) -> AsyncGenerator[BaseStore]:
         """The factory's store, closed at the end. Raises FactoryError if it is no `langgraph.store.base.BaseStore`."""
         made = self.factory(**self.arguments(index=index, ttl=ttl, path=path))
         if inspect.isasyncgen(made):
-            opening: AbstractAsyncContextManager[Any] = asynccontextmanager(lambda: made)()
+            opening: AbstractAsyncContextManager[Any] = asynccontextmanager(_same_async(made))()
         elif inspect.isgenerator(made):
-            opening = _entered(contextmanager(lambda: made)())
+            opening = _entered(contextmanager(_same(made))())
         elif inspect.isawaitable(made):
             opening = _given(await made)
         else:
@@ -83,13 +83,13 @@ class StoreFactory:
 
 
 @asynccontextmanager
-async def _entered(manager: AbstractContextManager[Any]) -> AsyncIterator[Any]:
+async def _entered(manager: AbstractContextManager[Any]) -> AsyncGenerator[Any]:
     with manager as store:
         yield store
 
 
 @asynccontextmanager
-async def _given(made: Any) -> AsyncIterator[Any]:
+async def _given(made: Any) -> AsyncGenerator[Any]:
     """A returned store is entered if it is a context manager (what `__enter__` gives is the store)."""
     if isinstance(made, AbstractAsyncContextManager):
         async with made as store:
@@ -99,6 +99,14 @@ async def _given(made: Any) -> AsyncIterator[Any]:
             yield store
     else:
         yield made
+
+
+def _same_async(made: Any) -> Callable[[], AsyncGenerator[Any]]:
+    return lambda: made
+
+
+def _same(made: Any) -> Callable[[], Generator[Any]]:
+    return lambda: made
 
 
 def load_factory(spec: str) -> StoreFactory:

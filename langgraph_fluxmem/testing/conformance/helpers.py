@@ -8,7 +8,7 @@ import inspect
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -56,7 +56,7 @@ def directory() -> Any:
 @asynccontextmanager
 async def opened(
     factory: str | Factory | StoreFactory, *, index: Mapping[str, Any] | None = None, ttl: Mapping[str, Any] | None = None
-) -> AsyncIterator[BaseStore]:
+) -> AsyncGenerator[BaseStore]:
     """A fresh store of the factory ("module:name" or the callable), with the kit's embedding if `index` is given."""
     with directory() as path:
         async with factory_at(factory).open(index=index, ttl=ttl, path=path) as store:

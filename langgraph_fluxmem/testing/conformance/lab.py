@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,13 @@ class Lab:
         return self.factory.spec or self.factory.name
 
     @asynccontextmanager
-    async def open(self, *, path: Path | None = None) -> AsyncIterator[BaseStore]:
+    async def open(self, *, path: Path | None = None) -> AsyncGenerator[BaseStore]:
         """A store at `path` (default: the lab's own directory, so that opening twice is reopening)."""
         async with self.factory.open(index=self.index, ttl=self.check.rule.ttl, path=path or self.path) as store:
             yield store
 
     @asynccontextmanager
-    async def open_face(self, *, path: Path | None = None) -> AsyncIterator[Face]:
+    async def open_face(self, *, path: Path | None = None) -> AsyncGenerator[Face]:
         """The same, as a `Face`."""
         worker = Worker()
         try:

@@ -80,5 +80,5 @@ def _search(prefix: tuple[str, ...], where: dict[str, Any] | None, limit: int, o
 
 
 def _listing(prefix: tuple[str, ...] | None, suffix: tuple[str, ...] | None, depth: int | None, limit: int, offset: int) -> Op:
-    conditions = [MatchCondition(kind, path) for kind, path in (("prefix", prefix), ("suffix", suffix)) if path]
-    return ListNamespacesOp(tuple(conditions) or None, depth, limit, offset)
+    conditions = (*((MatchCondition("prefix", prefix),) if prefix else ()), *((MatchCondition("suffix", suffix),) if suffix else ()))
+    return ListNamespacesOp(conditions or None, depth, limit, offset)

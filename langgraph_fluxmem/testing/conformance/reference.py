@@ -217,11 +217,12 @@ class ReferenceStore(BaseStore):
         return json.loads(entry.value)
 
     def search_all(self, entries: Entries, op: SearchOp, asked: Vectors) -> list[SearchItem]:
+        query = asked.get(op.query) if op.query else None
         found: list[tuple[Address, float | None]] = []
         for address in self.candidates(entries, op):
             entry = entries[address]
-            found.append((address, self.score(entry, asked[op.query]) if op.query in asked else None))
-        if op.query in asked:
+            found.append((address, None if query is None else self.score(entry, query)))
+        if query is not None:
             found = self.ranked(found)
         found = self.page(found, op)
         for address, _ in found:

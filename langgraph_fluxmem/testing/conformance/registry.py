@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -70,7 +71,7 @@ class Group:
 
     def _add(self, shape: Shape, body: Body | None, options: dict[str, Any]) -> Any:
         if body is None:
-            return lambda given: self._add(shape, given, options)
+            return partial(self._add, shape, options=options)
         self.rules.append(self._rule(shape, body, **options))
         return body
 
@@ -88,7 +89,7 @@ class Group:
     ) -> Rule:
         title, _, rest = (inspect.getdoc(body) or "").partition("\n\n")
         reading = rest.partition("Reading:")[2]
-        wanted = [*self.needs, *needs]
+        wanted: list[Capability] = [*self.needs, *needs]
         if index is not None:
             wanted.append("index")
             variants = ("indexed",)

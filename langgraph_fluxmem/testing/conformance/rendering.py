@@ -99,6 +99,10 @@ class _Calls(ast.NodeTransformer):
         made = ast.Call(ast.Attribute(ast.Name("store"), method), call.args, call.keywords)
         return ast.Await(made) if awaited else made
 
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        self.generic_visit(node)
+        return ast.Assign([node.target], node.value) if node.value is not None else node
+
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
         if node.attr == "store" and isinstance(node.value, ast.Name) and node.value.id == "s":

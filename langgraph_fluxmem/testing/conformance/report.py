@@ -12,9 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from .model import Capabilities, Outcome, Result, Rule
+from .registry import all_rules
 from .runner import Conformance
 
-PACKAGES = ("langgraph", "langgraph-checkpoint", "langgraph-checkpoint-sqlite", "langgraph_fluxmem", "hypothesis")
+PACKAGES = ("langgraph", "langgraph-checkpoint", "langgraph-checkpoint-sqlite", "langgraph_fluxmem", "hypothesis", "pysqlite3-binary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +119,32 @@ def environment() -> dict[str, str]:
     return found
 
 
+def rules_markdown() -> str:
+    """Every rule of the kit with what it asks and, where stores differ, which reading it takes and why."""
+    rules = all_rules()
+    lines = ["# Rules of the conformance kit", "", f"{len(rules)} rules. Needs: the capabilities without which a rule is not run."]
+    lines += ["", "What readings say of PostgresStore is read from its source (langgraph-checkpoint-postgres 3.2.0), not run."]
+    group = ""
+    for rule in rules:
+        if rule.id.partition(".")[0] != group:
+            group = rule.id.partition(".")[0]
+            lines += ["", f"## {group}", ""]
+        needs = f" Needs {', '.join(rule.needs)}." if rule.needs else ""
+        cases = f" {len(rule.cases)} cases." if rule.cases else ""
+        lines.append(f"- **{rule.id}**: {rule.title}{cases}{needs}")
+        if rule.reading:
+            lines.append(f"  *Reading:* {rule.reading}")
+    return "\n".join(lines) + "\n"
+
+
 def _rule(report: RuleReport) -> dict[str, Any]:
-    rule = report.rule
-    entry: dict[str, Any] = {"id": rule.id, "outcome": report.outcome, "title": rule.title, "reading": rule.reading}
+    entry: dict[str, Any] = {"id": report.rule.id, "outcome": report.outcome, "title": report.rule.title, "reading": report.rule.reading}
     if report.outcome == "not offered":
-        entry["why"] = report.results[0].detail
-    entry["checks"] = [
-        {
-            "name": r.check.name,
-            "outcome": r.outcome,
-            **({"detail": r.detail, "reproduction": r.reproduction} if r.outcome == "fail" else {}),
-        }
-        for r in report.results
-        if r.outcome != "not offered"
-    ]
+        return {**entry, "why": report.results[0].detail}
+    entry["checks"] = sum(1 for result in report.results if result.outcome != "not offered")
+    if report.failures:
+        entry["failures"] = [{"check": result.check.name, "detail": result.detail} for result in report.failures]
+        entry["reproduction"] = {"check": report.first.check.name, "code": report.first.reproduction}
     return entry
 
 

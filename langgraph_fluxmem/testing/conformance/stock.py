@@ -17,7 +17,6 @@ from langgraph.store.memory import InMemoryStore
 
 from .reference import ReferenceStore
 
-
 UNSYNCED = "PRAGMA synchronous=OFF"
 """The kit opens hundreds of stores, and waiting for the disk each time takes minutes; it makes a difference after a power loss only."""
 

@@ -6,6 +6,7 @@ A store without a fault passes these rules every time; one with a fault may pass
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -42,7 +43,7 @@ def threads_read_and_write(store: Any) -> None:
     """
     store.batch([PutOp(("a", str(n)), "k", {"n": n}) for n in range(300)])
     read = lambda: [(store.search((), limit=9, offset=290), store.list_namespaces(limit=9)) for _ in range(60)]  # noqa: E731
-    write: Any = lambda t: [store.put(("b", f"{t}-{n}"), "k", {"n": n, "t": t}) for n in range(100)]  # noqa: E731
+    write: Callable[[int], Any] = lambda t: [store.put(("b", f"{t}-{n}"), "k", {"n": n, "t": t}) for n in range(100)]  # noqa: E731
     in_threads(4, lambda t: write(t) if t % 2 else read())
     assert len(store.search((), limit=2000)) == 500
 

@@ -110,8 +110,8 @@ async def items_of_another_type(s: Face, items: dict[str, Any], where: dict[str,
 async def text_is_ordered(s: Face, items: dict[str, Any], where: dict[str, Any], expected: list[str]) -> None:
     """Text compares with text, in code point order, so that ISO dates can be filtered by range.
 
-    Reading: SqliteStore and PostgresStore compare text; InMemoryStore raises ValueError (it makes floats of both sides). JSON has no dates:
-    text is what they are kept as.
+    Reading: SqliteStore and PostgresStore compare text (the latter numbers, too); InMemoryStore raises ValueError, as it makes floats of
+    both sides. JSON has no dates: text is what they are kept as.
     """
     await s.batch([PutOp(("a",), key, value) for key, value in items.items()])
     assert sorted(i.key for i in await s.search(("a",), filter=where)) == expected
@@ -129,7 +129,7 @@ async def text_is_ordered(s: Face, items: dict[str, Any], where: dict[str, Any],
 async def none_matches_absent(s: Face, items: dict[str, Any], where: dict[str, Any], expected: list[str]) -> None:
     """`None` matches a null and an absent key; `{"$ne": None}` matches what is there.
 
-    Reading: InMemoryStore and SqliteStore agree on it.
+    Reading: InMemoryStore and SqliteStore agree on it; PostgresStore matches null only.
     """
     await s.batch([PutOp(("a",), key, value) for key, value in items.items()])
     assert sorted(i.key for i in await s.search(("a",), filter=where)) == expected
@@ -170,7 +170,7 @@ _NESTED = Source(
 async def nested_values(s: Face, items: dict[str, Any], where: dict[str, Any], expected: list[str]) -> None:
     """A filter value that is an object reaches into the item's object: what it names must match, the rest may be anything.
 
-    Reading: InMemoryStore and PostgresStore offer this, SqliteStore takes the inner key for an operator and raises. SqliteStore offers
+    Reading: InMemoryStore offers this; SqliteStore and PostgresStore take the inner key for an operator and raise, and SqliteStore offers
     `filters.dotted-paths` instead. A caller who knows either expects it, and they do not conflict: the kit asks for both.
     """
     await s.batch([PutOp(("a",), key, value) for key, value in items.items()])

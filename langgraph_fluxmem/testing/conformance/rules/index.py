@@ -38,7 +38,7 @@ async def nearest_first(s: Face) -> None:
 async def score_is_the_cosine(s: Face, text: str) -> None:
     """The score is the cosine of query and text, in [-1, 1]: not a distance, not scaled, not cut at 0.
 
-    Reading: InMemoryStore, SqliteStore and PostgresStore give the cosine by default; a threshold that was set on one is right on each.
+    Reading: InMemoryStore and SqliteStore give the cosine by default; a threshold that was set on one is right on the other.
     """
     await s.put(("a",), "k", {"text": text}, ["text"])
     (found,) = await s.search(("a",), query="apple")
