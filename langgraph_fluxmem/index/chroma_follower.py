@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from langgraph_fluxmem.errors import ClosedError, LeaseLostError
 from langgraph_fluxmem.index.chroma import FOLDER, ChromaStore, version_of
-from langgraph_fluxmem.index.chroma_sync import CURSOR, NOTHING, ChromaSync
+from langgraph_fluxmem.index.chroma_sync import CURSOR, ChromaSync
 from langgraph_fluxmem.index.lock import FileLock
 from langgraph_fluxmem.schema import Vector
 
@@ -35,6 +35,8 @@ PATIENCE = 2.0
 """Seconds a search waits for a server."""
 RETRY = (1.0, 30.0)
 """Seconds between attempts after a failure: the first, and the most."""
+STALL = 60.0
+"""Seconds without a finished batch after which a wait without a timeout gives up."""
 SMALL_PART = 8
 """A namespace with less than one in so many of Chroma's vectors is scanned instead."""
 FAREWELL = 10.0
@@ -72,6 +74,7 @@ class ChromaFollower:
         self._failed_in_use = False
         self._doubted = False
         self._rounds = 0
+        self._beats = 0
         self._pause = 0.0
         self._again_at = 0.0
         self._position = -1
@@ -100,10 +103,14 @@ class ChromaFollower:
             self._state.notify_all()
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until Chroma has followed to the log's present head; False when it cannot now, or not within `timeout` seconds."""
+        """Wait until Chroma has followed to the log's present head; False when it cannot now, or not within `timeout` seconds.
+
+        Without a timeout it waits as long as batches get done, at least one a minute.
+        """
         head = self._ledger.head()
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = time.monotonic() + (STALL if timeout is None else timeout)
         with self._state:
+            beats = self._beats
             begun = self._rounds
             self.poke(hurry=True)
             while not self._stop.is_set():
@@ -112,8 +119,10 @@ class ChromaFollower:
                 # Two rounds: the first may have begun before this call.
                 if self._rounds >= begun + 2 and not self._usable():
                     return False
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
+                if timeout is None and self._beats != beats:
+                    beats, deadline = self._beats, time.monotonic() + STALL
+                left = deadline - time.monotonic()
+                if left <= 0:
                     return False
                 if self._rounds == begun + 1 and not self._usable():
                     self.poke(hurry=True)
@@ -240,7 +249,7 @@ class ChromaFollower:
             if doubted:
                 self._sync.settle()
             if refill:
-                self._sync.marker = NOTHING
+                self._sync.start_anew()
             more = self._sync.step()
             with self._state:
                 self._refill, self._doubted = self._refill and not refill, self._doubted and not doubted
@@ -312,6 +321,7 @@ class ChromaFollower:
             self._again_at = time.monotonic() + self._pause
 
     def _check_stop(self) -> None:
+        self._beats += 1
         if self._stop.is_set():
             raise _StoppedError
 

@@ -49,6 +49,8 @@ class ChromaSync:
         self.marker = NOTHING
         """Where the store stands."""
         self._told = False
+        self._distrusted = False
+        """What the store holds cannot be built on."""
 
     # ------------------------------------------------------------------------------------------------------------------- looking
     def behind(self) -> bool:
@@ -119,25 +121,31 @@ class ChromaSync:
         wrong: str | None = None
         if marker is None:
             wrong = "is empty" if recorded else None
-            marker = NOTHING
-        elif marker.position < 0:
-            marker = NOTHING
-        elif (
-            marker.memory != self._ledger.memory_id
-            or marker.position > self._ledger.head()
-            or marker.operation != self._operation_at(marker.position)
-        ):
-            wrong, marker = "belongs to another history", NOTHING
-        elif marker.vectors and embedding is not None and marker.embedding != embedding[0]:
-            wrong, marker = "holds vectors of another embedding", NOTHING
+        elif not self._is_ours(marker):
+            wrong = "belongs to another history"
+        elif marker.embedding and embedding is not None and marker.embedding != embedding[0]:
+            wrong = "holds vectors of another embedding"
         elif not marker.busy and len(self.store) != marker.vectors:
-            wrong, marker = f"holds {len(self.store)} vectors where {marker.vectors} were written", NOTHING
-        elif marker.position < recorded:
+            wrong = f"holds {len(self.store)} vectors where {marker.vectors} were written"
+        elif 0 <= marker.position < recorded:
             self._tell(f"{self.where} is an older copy (log position {marker.position}, expected {recorded}): replaying the log from there")
         if wrong:
             self._tell(f"{self.where} {wrong}: rebuilding it from the ledger, nothing is embedded again")
-        self.marker = marker
+        if wrong or marker is None:
+            self.start_anew()
+        else:
+            self.marker = marker
         self._told = False
+
+    def start_anew(self) -> None:
+        """Write everything again at the next step, into an empty collection."""
+        self.marker, self._distrusted = NOTHING, True
+
+    def _is_ours(self, marker: Marker) -> bool:
+        """Whether the marker stands in this ledger's log."""
+        if marker.memory != self._ledger.memory_id or marker.position > self._ledger.head():
+            return False
+        return marker.position < 0 or marker.operation == self._operation_at(marker.position)
 
     def _operation_at(self, position: int) -> str:
         found = self._ledger.changes(position - 1, limit=1) if position > 0 else []
@@ -170,8 +178,10 @@ class ChromaSync:
         return False
 
     def _begin(self, store: ChromaStore) -> None:
+        """Say in the store that a batch is under way, so that what it leaves when it is cut off is expected."""
         if not self.marker.busy:
-            marker = replace(self.marker, memory=self._ledger.memory_id, busy=True)
+            embedding = self._ledger.embedding()
+            marker = replace(self.marker, memory=self._ledger.memory_id, embedding=embedding[0] if embedding else "", busy=True)
             store.mark(marker)
             self.marker = marker
 
@@ -185,13 +195,19 @@ class ChromaSync:
         self.marker = marker
 
     def _fill(self, store: ChromaStore) -> None:
-        """Write everything that is live now; what was retired is never written."""
+        """Write everything that is live now; what was retired is never written. A fill that was cut off goes on where it was."""
         head = self._ledger.head()
-        store.reset()
-        self.marker = NOTHING
+        if self._distrusted:
+            store.reset()
+            self._distrusted = False
         self._begin(store)
+        wanted: set[str] = set()
         for namespace in self._ledger.namespaces():
-            self._upsert(store, namespace, self._ledger.nodes(namespace, kinds=SEARCHED, bodies=False))
+            rows = self._ledger.nodes(namespace, kinds=SEARCHED, bodies=False)
+            wanted.update(_records(rows))
+            held = set(store.ids_in(namespace))
+            self._upsert(store, namespace, [row for row in rows if not held.issuperset(_records([row]))])
+        store.delete(sorted(set(store.ids()) - wanted))
         self._done(store, head, self._operation_at(head))
 
     def _apply(self, store: ChromaStore, page: Sequence[Change]) -> None:

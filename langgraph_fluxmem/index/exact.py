@@ -36,6 +36,8 @@ class VectorSnapshot:
         """The same for some slots (m,), touching only their rows."""
         if not len(self.matrix):
             return np.full(len(slots), NO_VECTOR, dtype=np.float32)
+        if 4 * len(slots) >= len(self.start):
+            return self.scores(vector)[slots]
         vector = self._checked(vector)
         if self.plain:
             return self.matrix[slots] @ vector

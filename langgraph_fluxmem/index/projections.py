@@ -135,7 +135,7 @@ class Projections:
         while True:
             head = self._ledger.head()
             if not chroma.flush():
-                return [] if chroma.trouble is None else [f"chroma: not compared: {chroma.trouble}"]
+                return [] if chroma.elsewhere else [f"chroma: not compared: {chroma.trouble or 'it does not get on'}"]
             lines = chroma.with_store(lambda store: chroma_differences(self._ledger, store, SEARCHED))
             if lines is not None and self._ledger.head() == head:
                 return lines

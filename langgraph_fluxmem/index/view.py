@@ -176,9 +176,7 @@ class NamespaceView:
         if rows is None:
             scores = self._vectors.scores(vector)
             return self._best(scores if self._live is None else scores[self._live], None, m)
-        if 4 * len(rows) < self.size:
-            return self._best(self.dense_at(vector, rows), rows, m)
-        return self._best(self._vectors.scores(vector)[self._slots(rows)], rows, m)
+        return self._best(self.dense_at(vector, rows), rows, m)
 
     def dense_at(self, vector: Vector, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """Exact cosine (m,) of rows (m,) with a normalised vector (d,): that of a row's best text; -1 for rows without a vector."""

@@ -12,11 +12,12 @@ from langgraph_fluxmem.schema import EdgeWrite, EvidenceWrite, NodeWrite, Plan, 
 NS = ("acme", "ada")
 DIMS = 8
 _operations = itertools.count()
+_versions = itertools.count()
 
 
-def unit(seed: object, dims: int = DIMS) -> np.ndarray:
+def unit(seed: int, dims: int = DIMS) -> np.ndarray:
     """The same random direction for the same seed."""
-    vector = np.random.default_rng(abs(hash(str(seed))) if not isinstance(seed, int) else seed).standard_normal(dims).astype(np.float32)
+    vector = np.random.default_rng(seed).standard_normal(dims).astype(np.float32)
     return vector / np.linalg.norm(vector)
 
 
@@ -26,7 +27,6 @@ class Writer:
     def __init__(self, ledger: Ledger, dims: int = DIMS) -> None:
         self.ledger, self.dims = ledger, dims
         ledger.check_embedding("test", dims)
-        self._versions = itertools.count()
 
     def vector_of(self, digest: str) -> np.ndarray:
         seed = int.from_bytes(digest.encode(), "big") % 2**32
@@ -34,7 +34,7 @@ class Writer:
 
     def node(self, node: str, terms: str = "", *, texts=None, **more):
         """(NodeWrite, vectors) of a new version."""
-        version = f"{node}:{next(self._versions)}"
+        version = f"{node}:{next(_versions)}"
         made = tuple(Text(path, digest, words) for path, digest, words in (texts if texts is not None else [("content", f"h-{version}", terms)]))
         write = NodeWrite(version, node, more.pop("kind", "fact"), {"content": terms}, made, **more)
         return write, [VectorWrite(text.hash, self.vector_of(text.hash)) for text in made]
@@ -56,7 +56,7 @@ class Writer:
         return [write.id for write, _ in pairs]
 
     def forget(self, node: str, *, namespace=NS, erase=False) -> None:
-        self.last = self.apply(NodeWrite(f"{node}:{next(self._versions)}", node, "fact", None, erase=erase), namespace=namespace, kind="forget")
+        self.last = self.apply(NodeWrite(f"{node}:{next(_versions)}", node, "fact", None, erase=erase), namespace=namespace, kind="forget")
 
     def link(self, *edges, namespace=NS, commit=None):
         writes = [EdgeWrite(*edge) for edge in edges]

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from index_writer import NS, Writer, unit
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.errors import ConfigError
 from langgraph_fluxmem.index import chroma as chroma_module
-from langgraph_fluxmem.index.chroma import read_marker_file, server_address
+from langgraph_fluxmem.index.chroma import ChromaStore, read_marker_file, server_address
 from langgraph_fluxmem.index.lock import FileLock
 from langgraph_fluxmem.index.projections import Projections
 from langgraph_fluxmem.ledger import Ledger
@@ -487,6 +488,39 @@ def test_closing_in_mid_batch_leaves_a_cursor_that_is_right(open_memory, home, m
     close(ledger, projections)
     _, _, projections = open_memory()
     assert projections.flush(WAIT)
+    assert projections.notices == []
+    assert projections.verify() == []
+
+
+def test_a_first_fill_that_is_cut_off_goes_on_where_it_was(open_memory, home, monkeypatch):
+    ledger = Ledger.open(home)
+    write = Writer(ledger)
+    ids = write.put_many([(f"f{n}", "", {}) for n in range(50)])
+    ledger.close()
+    monkeypatch.setattr("langgraph_fluxmem.index.chroma_sync.BATCH", 10)
+    written = []
+    upsert = ChromaStore.upsert
+
+    def counting(store, namespace, records, *rest):
+        upsert(store, namespace, records, *rest)
+        written.append(list(records))
+        if len(written) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ChromaStore, "upsert", counting)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    ledger, write, projections = open_memory()
+    projections._chroma.poke(hurry=True)
+    projections._chroma._thread.join(WAIT)
+    assert ledger.cursor("chroma") == 0
+    write.put("f0", "rewritten")
+    write.forget("f1")
+    close(ledger, projections)
+    ledger, write, projections = open_memory()
+    assert projections.flush(WAIT)
+    assert [len(batch) for batch in written[:2]] == [10, 10]
+    again = {record for batch in written[2:] for record in batch}
+    assert not {f"{version}|0" for version in ids[2:20]} & again
     assert projections.notices == []
     assert projections.verify() == []
 
