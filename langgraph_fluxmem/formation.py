@@ -46,10 +46,10 @@ def recall_facts(
     rows = [_candidates(bench, [signal.propose for signal, _ in chosen if signal.propose], max(config.pool, k)) for bench in benches]
     if not sum(map(len, rows)):
         return ()
-    shares = {
-        signal.name: weight * scaled(np.concatenate([signal.score(bench, part) for bench, part in zip(benches, rows, strict=True)]))
-        for signal, weight in chosen
-    }
+    shares: dict[str, NDArray[np.float64]] = {}
+    for signal, weight in chosen:
+        scores = np.concatenate([signal.score(bench, part) for bench, part in zip(benches, rows, strict=True)])
+        shares[signal.name] = weight * (scores.astype(np.float64) if signal.absolute else scaled(scores))
     total = np.sum(list(shares.values()), axis=0)
     names = [(bench.view.namespace, bench.view.ids[int(row)]) for bench, part in zip(benches, rows, strict=True) for row in part]
     best = sorted(range(len(names)), key=lambda at: (-total[at], names[at][1]))[:k]

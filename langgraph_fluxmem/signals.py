@@ -158,12 +158,16 @@ Score = Callable[[Bench, Rows], Scores]
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A named signal: `score` gives one number for each row (higher is better); `propose` gives its best rows, None: it only judges."""
+    """A named signal: `score` gives one number for each row (higher is better); `propose` gives its best rows, None: it only judges.
+
+    Scores are scaled to [0, 1] over all candidates, unless they are `absolute`: within [-1, 1], and their size means something.
+    """
 
     name: str
     weight: float
     score: Score
     propose: Propose | None = None
+    absolute: bool = False
 
 
 def _norm(lengths: Scores, average: float) -> Scores:
@@ -275,10 +279,10 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("source", 0.3, _source),
     Signal("answers", 0.3, _answers),
     Signal("substance", 0.5, _substance),
-    Signal("statement", 0.15, _statement),
-    Signal("served", 0.3, _served),
-    Signal("beside", 0.3, _beside, _beside_propose),
-    Signal("alike", 0.3, _alike),
+    Signal("statement", 0.15, _statement, absolute=True),
+    Signal("served", 0.3, _served, absolute=True),
+    Signal("beside", 0.3, _beside, _beside_propose, absolute=True),
+    Signal("alike", 0.3, _alike, absolute=True),
 )
 """All signals with their default weights; 0: measured and left out, unless a weight is given."""
 
@@ -305,8 +309,8 @@ def weighted(*overrides: Mapping[str, float] | None) -> list[tuple[Signal, float
 
 
 def scaled(scores: NDArray[Any]) -> NDArray[np.float64]:
-    """Min-max to [0, 1]; all zeros where nothing differs."""
+    """Min-max to [0, 1]. Where nothing differs: all 1 if that is above 0, else all 0."""
     if not len(scores):
         return np.zeros(0)
     low, high = float(scores.min()), float(scores.max())
-    return (scores.astype(np.float64) - low) / (high - low) if high > low else np.zeros(len(scores))
+    return (scores.astype(np.float64) - low) / (high - low) if high > low else np.full(len(scores), float(high > 0))

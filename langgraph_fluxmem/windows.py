@@ -35,7 +35,9 @@ class Windows:
                 at += one
         self.beside: NDArray[np.int32] = np.stack([columns[offset] for offset in SHARES])
         """(offsets, size + 1) the row that stands at each offset of `SHARES`; `size` where none does."""
-        self.holders: NDArray[np.int32] = np.stack([columns[-offset] if -offset in columns else self._beyond(columns, step, -offset) for offset in SHARES])
+        self.holders: NDArray[np.int32] = np.stack(
+            [columns[-offset] if -offset in columns else self._beyond(columns, step, -offset) for offset in SHARES]
+        )
         """(offsets, size + 1) the row from which each row stands at that offset; `size` where none."""
         self.shares: NDArray[np.float32] = np.array(list(SHARES.values()), np.float32)[:, None]
         self.before: NDArray[np.int32] = columns[-1]

@@ -1,0 +1,144 @@
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from fact_views import Facts, vector
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from langchain_core.documents import Document
+
+from langgraph_fluxmem import signals as module
+from langgraph_fluxmem.signals import B, K1, Bench, Query, idf, scaled, weighted
+from langgraph_fluxmem.windows import SHARES, windows_of
+
+WORDS = ["ant", "bee", "cow", "dog", "eel", "fox"]
+documents = st.lists(st.tuples(st.sampled_from(["s1", "s2", None]), st.lists(st.sampled_from(WORDS), min_size=1, max_size=5)), min_size=1, max_size=14)
+
+
+def space_of(rows) -> Facts:
+    return Facts([Document(" ".join(words), metadata={"n": at, **({"source": source} if source else {})}) for at, (source, words) in enumerate(rows)])
+
+
+def bench_of(space: Facts, query: str, **more) -> Bench:
+    return Bench(Query(query, vector(query), **more), space.view)
+
+
+def neighbour(rows, at: int, offset: int) -> int | None:
+    source = rows[at][0]
+    if source is None:
+        return at if offset == 0 else None
+    members = [index for index, (other, _) in enumerate(rows) if other == source]
+    place = members.index(at) + offset
+    return members[place] if 0 <= place < len(members) else None
+
+
+def bm25_by_hand(documents, lengths, average, query, df, size) -> list[float]:
+    out = []
+    for tf, length in zip(documents, lengths, strict=True):
+        norm = K1 * (1 - B + B * length / average)
+        out.append(sum(times * idf(df[term], size) * (K1 + 1) * tf[term] / (tf[term] + norm) for term, times in query.items() if tf[term]))
+    return out
+
+
+@settings(max_examples=80, deadline=None)
+@given(documents, st.lists(st.sampled_from(WORDS), min_size=1, max_size=4))
+def test_bm25_context_and_sources_match_the_formula(rows, asked):
+    space = space_of(rows)
+    bench = bench_of(space, " ".join(asked))
+    query, size = Counter(asked), len(rows)
+    terms = [Counter(words) for _, words in rows]
+    df = Counter(term for counts in terms for term in counts)
+    lengths = [len(words) for _, words in rows]
+    np.testing.assert_allclose(bench.bm25, bm25_by_hand(terms, lengths, sum(lengths) / size, query, df, size), rtol=1e-4, atol=1e-5)
+
+    windows, window_lengths = [], []
+    for at in range(size):
+        counts: Counter = Counter()
+        length = 0.0
+        for offset, share in SHARES.items():
+            beside = neighbour(rows, at, offset)
+            if beside is not None:
+                length += share * lengths[beside]
+                for term, times in terms[beside].items():
+                    counts[term] += share * times
+        windows.append(counts)
+        window_lengths.append(length)
+    expected = bm25_by_hand(windows, window_lengths, sum(window_lengths) / size, query, df, size)
+    np.testing.assert_allclose(bench.context, expected, rtol=1e-4, atol=1e-5)
+
+    names = sorted({source for source, _ in rows if source})
+    merged = {name: sum((counts for (source, _), counts in zip(rows, terms, strict=True) if source == name), Counter()) for name in names}
+    totals = [sum(merged[name].values()) for name in names]
+    source_df = Counter(term for counts in merged.values() for term in counts)
+    by_name = dict(zip(names, bm25_by_hand([merged[name] for name in names], totals, sum(totals) / max(len(names), 1), query, source_df, len(names)), strict=True))
+    np.testing.assert_allclose(bench.sources, [by_name.get(source, 0.0) for source, _ in rows], rtol=1e-4, atol=1e-5)
+
+
+def test_rare_terms_in_a_large_namespace_take_the_sparse_way_and_agree():
+    rows = [("s", [WORDS[at % 5]]) for at in range(400)]
+    rows[200] = ("s", ["fox"])
+    bench = bench_of(space_of(rows), "fox")
+    assert len(bench.postings[0][1]) * len(SHARES) * 4 < 400
+    expected = {200 - offset: share for offset, share in SHARES.items()}
+    assert set(np.flatnonzero(bench.context)) == set(expected)
+    assert np.argmax(bench.context) == 200
+    weight = idf(1, 400) * (K1 + 1)
+    np.testing.assert_allclose(bench.context[201], weight * 0.6 / (0.6 + K1), rtol=2e-2)
+
+
+@pytest.mark.parametrize("few", [0, 10_000])
+def test_surroundings_are_the_mean_cosine_of_the_window(few, monkeypatch):
+    monkeypatch.setattr(module, "FEW", few)
+    rows = [("s1", [word]) for word in WORDS] + [(None, ["ant"])]
+    space = space_of(rows)
+    bench = bench_of(space, "bee cow")
+    cosine = np.maximum(space.view.dense_at(vector("bee cow"), np.arange(7, dtype=np.int32)), 0)
+    got = next(signal for signal in module.SIGNALS if signal.name == "surroundings").score(bench, np.arange(7, dtype=np.int32))
+    for at in range(7):
+        beside = [(share, neighbour(rows, at, offset)) for offset, share in SHARES.items()]
+        there = [(share, index) for share, index in beside if index is not None]
+        assert got[at] == pytest.approx(sum(share * cosine[index] for share, index in there) / sum(share for share, _ in there), abs=1e-5)
+
+
+def test_answers_follow_questions_only():
+    space = Facts([Document(text, metadata={"source": "s"}) for text in ["Where are the bees?", "In Riga.", "I like bees.", "So do I."]])
+    score = next(signal for signal in module.SIGNALS if signal.name == "answers").score(bench_of(space, "where are the bees"), np.arange(4, dtype=np.int32))
+    assert score[1] > 0
+    assert score[[0, 2, 3]].tolist() == [0, 0, 0]
+
+
+def test_windows_are_made_once_for_a_view():
+    view = space_of([("s", ["ant"])]).view
+    assert windows_of(view) is windows_of(view)
+
+
+def test_windows_of_an_empty_namespace():
+    windows = windows_of(Facts([]).view)
+    assert windows.lengths.shape == (0,)
+    assert windows.live_sources == 0
+
+
+def test_scaled():
+    assert scaled(np.array([2.0, 4.0, 3.0])).tolist() == [0, 1, 0.5]
+    assert scaled(np.array([5.0, 5.0])).tolist() == [1, 1]
+    assert scaled(np.array([0.0, 0.0])).tolist() == [0, 0]
+    assert scaled(np.array([])).tolist() == []
+    assert math.isclose(float(scaled(np.array([-1.0, 1.0], np.float32))[1]), 1)
+
+
+def test_later_overrides_count():
+    chosen = dict((signal.name, weight) for signal, weight in weighted({"dense": 0.1}, {"dense": 0.9, "context": 0}))
+    assert chosen["dense"] == 0.9
+    assert "context" not in chosen
+
+
+def test_the_best_rows_are_the_best():
+    space = space_of([("s", ["ant"] * (1 + at % 7)) for at in range(60)])
+    bench = bench_of(space, "ant")
+    scores = np.random.default_rng(1).random(60).astype(np.float32)
+    scores[:5] = 0
+    assert bench.best(scores, 7).tolist() == np.argsort(-scores, kind="stable")[:7].tolist()
+    assert len(bench.best(scores, 100)) == 55
+    masked = Bench(bench.query, space.view, scores < 0.5)
+    assert (scores[masked.best(scores, 5)] < 0.5).all()
