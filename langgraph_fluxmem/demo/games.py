@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import fcntl
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -176,11 +177,39 @@ def _version() -> str:
         raise missing_textworld() from None
 
 
-def missing_textworld() -> MissingExtraError:
-    """The error raised where TextWorld is needed and not installed."""
+NEEDED = {
+    "textworld": "textworld",
+    "rich": "rich",
+    "matplotlib": "matplotlib",
+    "langgraph.checkpoint.sqlite": "langgraph-checkpoint-sqlite",
+}
+"""Modules of the extra `demo`, and the packages they come in."""
+
+
+def check_extra() -> None:
+    """Refuse to start without the packages of the extra `demo`.
+
+    Raises:
+        MissingExtraError: some are not installed; it names them.
+
+    """
+    missing = [package for module, package in NEEDED.items() if not _installed(module)]
+    if missing:
+        raise missing_textworld(*missing)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def missing_textworld(*packages: str) -> MissingExtraError:
+    """The error raised where TextWorld, or another of `packages`, is needed and not installed."""
     return MissingExtraError(
-        "the demonstration plays TextWorld games, and the package `textworld` is not installed; "
-        "it needs a C compiler and make (Debian, Ubuntu: apt-get install gcc make libc6-dev python3-dev; macOS: xcode-select --install), "
+        f"the demonstration plays TextWorld games, and it needs packages that are not installed: {', '.join(packages) or 'textworld'}; TextWorld "
+        "needs a C compiler and make (Debian, Ubuntu: apt-get install gcc make libc6-dev; macOS: xcode-select --install), "
         'then: pip install "langgraph_fluxmem[demo]"'
     )
 

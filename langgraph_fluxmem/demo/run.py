@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +15,11 @@ from pathlib import Path
 from queue import Empty
 from typing import Protocol
 
-from langgraph_fluxmem.demo.games import GameCache, GameMakers, GameSpec, default_cache
+from langgraph_fluxmem.demo.games import GameCache, GameMakers, GameSpec, check_extra, default_cache
 from langgraph_fluxmem.demo.memories import check_variants
 from langgraph_fluxmem.demo.report import GameResult, Row, rows
 from langgraph_fluxmem.demo.session import Course, Event, Failed, Finished, Opened, Session
+from langgraph_fluxmem.errors import MissingExtraError
 
 COMPARE = (("fluxmem", "static"), ("fluxmem", "none"), ("fluxmem", "nearest"), ("static", "none"))
 """Pairs whose difference the demonstration shows."""
@@ -228,6 +230,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def demo(options: Options) -> int:
     """Play, and show it; returns the exit status."""
+    try:
+        check_extra()
+    except MissingExtraError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     from langgraph_fluxmem.demo.show import Screen  # noqa: PLC0415  (rich belongs to the extra `demo`)
 
     return Screen(options).play(run, summary)

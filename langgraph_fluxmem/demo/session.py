@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from langgraph_fluxmem.demo.agents import Agent, Memory, Seat, build_agent, play
 from langgraph_fluxmem.demo.baselines import whole_lines
@@ -102,6 +102,8 @@ class Session:
 
     def run(self) -> None:
         """Play to the end of the course."""
+        from langgraph.checkpoint.sqlite import SqliteSaver  # noqa: PLC0415  (belongs to the extra `demo`)
+
         number, done = self._standing()
         memory = open_memory(self.variant, self.folder)
         try:
@@ -117,7 +119,7 @@ class Session:
         finally:
             memory.close()
 
-    def _play(self, agent: Agent, saver: SqliteSaver, number: int, done: int, explainer: Explainer) -> Iterator[GameResult]:
+    def _play(self, agent: Agent, saver: BaseCheckpointSaver[Any], number: int, done: int, explainer: Explainer) -> Iterator[GameResult]:
         cache = GameCache(self.course.cache)
         for part, index, spec in self.course.specs()[done:]:
             path = cache.ensure(spec)

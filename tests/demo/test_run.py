@@ -1,7 +1,8 @@
 import argparse
 
 import pytest
-from langgraph_fluxmem.demo.run import Options, options_of, add_arguments, positive, seeds
+from langgraph_fluxmem.demo import games
+from langgraph_fluxmem.demo.run import Options, add_arguments, main, options_of, positive, seeds
 
 
 def test_seeds():
@@ -29,3 +30,12 @@ def test_command_line(tmp_path):
     assert len(options.jobs()) == 6
     specs = options.courses()[0].specs()
     assert (specs[0][2].seed, specs[19][2].seed, specs[20][2].seed, specs[-1][2].name, len(specs)) == (7, 26, 27, "test-00066", 60)
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(games.NEEDED, "no_such_module_at_all.inner", "no-such-package")
+    assert main(["--games", "1"]) == 1
+    said = capsys.readouterr().err
+    assert "no-such-package" in said
+    assert 'pip install "langgraph_fluxmem[demo]"' in said
+    assert "apt-get install gcc make" in said
