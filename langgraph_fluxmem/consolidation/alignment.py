@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from langgraph_fluxmem.consolidation.attempts import Act
+from langgraph_fluxmem.learning.situation import flatten
+from langgraph_fluxmem.schema import Action
 
 SAME, ALIKE = 1.0, 0.6
-"""Score of two acts with one template key, and of two that share only their most general pattern."""
+"""Score of two acts with one template key, and of two that share only a more general pattern (more than an operation's bare name)."""
 COMPARED = 12
 """Runs among which the one most like the others is looked for."""
 
@@ -23,12 +25,23 @@ class Column:
     """A step of the reference run with the acts of other runs that align with it (its own first)."""
 
     acts: list[Act] = field(default_factory=list)
+    places: list[float] = field(default_factory=list)
+    """Where in its run each act stands, in [0, 1)."""
+
+    @property
+    def constant(self) -> str | None:
+        """The action itself when all runs did the very same; None when something varies."""
+        texts = {act.text for act in self.acts}
+        return literal(self.acts[0].action) if len(texts) == 1 else None
 
     def key(self) -> str:
-        """The template that says most about all: the commonest key if most have it, else the most general pattern of the first."""
+        """The template that says most about all: the commonest key if most have it, else the most specific pattern they share."""
         counted = Counter(act.key for act in self.acts)
         key, times = min(counted.items(), key=lambda item: (-item[1], item[0]))
-        return key if 2 * times > len(self.acts) else self.acts[0].levels[0]
+        if 2 * times > len(self.acts):
+            return key
+        shared = [level for level in _patterns(self.acts[0]) if all(level in act.levels for act in self.acts)]
+        return shared[-1] if shared else key
 
     def templates(self) -> tuple[str, ...]:
         """What an action must have one of to do this step."""
@@ -40,7 +53,20 @@ def likeness(first: Act, second: Act) -> float:
     """How alike two acts are, in [0, 1]."""
     if first.key == second.key:
         return SAME
-    return ALIKE if first.levels[0] == second.levels[0] else 0.0
+    return ALIKE if any(level in second.levels for level in _patterns(first)) else 0.0
+
+
+def literal(action: Action) -> str:
+    """An action as it is, on one line: a command, or the operation and its key-value pairs."""
+    if isinstance(action, str):
+        return action
+    (_, head), *rest = flatten(action)
+    return " ".join((head, *(f"{key}={value}" for key, value in rest)))
+
+
+def _patterns(act: Act) -> list[str]:
+    """Patterns of an act that say more than which operation it is, from general to specific."""
+    return [level for level in act.levels if " " in level]
 
 
 def align(first: Run, second: Run) -> tuple[float, list[tuple[int, int]]]:
@@ -82,11 +108,12 @@ def reference(runs: Sequence[Run]) -> int:
 def columns(runs: Sequence[Run], support: float) -> list[Column]:
     """Steps of the reference run that at least `support` of all runs share, in order."""
     at = reference(runs)
-    found = [Column([act]) for act in runs[at]]
+    found = [Column([act], [number / len(runs[at])]) for number, act in enumerate(runs[at])]
     for number, run in enumerate(runs):
         if number != at:
             for i, j in align(runs[at], run)[1]:
                 found[i].acts.append(run[j])
+                found[i].places.append(j / len(run))
     return [column for column in found if len(column.acts) >= support * len(runs) - 1e-9]
 
 

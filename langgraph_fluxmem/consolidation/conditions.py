@@ -51,8 +51,8 @@ def lost(acts: Sequence[Act]) -> list[Row]:
     return [Row(frozenset(act.links), min(act.loss, total), total) for act, total in tried if total > 0]
 
 
-def rule(rows: Sequence[Row], *, conditions: int, z: float) -> Rule:
-    """The best rule by greedy search, deterministic in the set of rows."""
+def rule(rows: Sequence[Row], *, conditions: int, z: float, least: float = LEAST_GAIN) -> Rule:
+    """The best rule by greedy search, deterministic in the set of rows; each condition adds at least `least` to the lower bound."""
     held = list(rows)
     when: list[str] = []
     good, total = sum(row.good for row in held), sum(row.total for row in held)
@@ -68,7 +68,7 @@ def rule(rows: Sequence[Row], *, conditions: int, z: float) -> Rule:
         if not ranked:
             break
         best, _, link = max(ranked, key=lambda item: (round(item[0], 9), item[1], _general(item[2])))
-        if best < bound + LEAST_GAIN:
+        if best < bound + least:
             break
         when.append(link)
         held = [row for row in held if link in row.links]
@@ -95,17 +95,29 @@ def readable_action(key: str) -> str:
     return "<as told>" + text[1:] if text.startswith("= ") else text
 
 
+def _plain(link: str) -> str:
+    """The patterns that are no quotation."""
+    word, _, rest = link.partition(" ")
+    if word == "owes":
+        slot, _, count = _NUMBERED.sub(r"<\1>", rest).partition(" ")
+        return f"{slot} is still asked for" if count != "0" else f"{slot} has been dealt with"
+    if word == "owed":
+        return f"{rest} things are still asked for" if rest != "0" else "nothing else is asked for"
+    fixed = {"start": "at the start", "notes": "notes were read", "no notes": "no notes were read", "just done": "it was just done"}
+    return fixed.get(link, _NUMBERED.sub(r"<\1>", link))
+
+
 def readable_condition(link: str) -> str:
     """A pattern of a situation for people: ``n:roast the _1`` is ``a note says "roast the <1>"``."""
     kind, colon, pattern = link.partition(":")
     shown = _NUMBERED.sub(r"<\1>", pattern).replace("~", " ")
     source, _, key = kind.partition(".")
     if not colon:
-        return _NUMBERED.sub(r"<\1>", link)
+        return _plain(link)
     if kind == "did":
-        return f"<1> was used before: {shown}"
+        return f'"{shown}" was done'
     if kind == "prev":
-        return f"right after: {shown}"
+        return f'right after "{shown}"'
     if source in _SAYS:
         name = f"{_SAYS[source]} in {key}" if key else _SAYS[source]
         return f'{name} "{shown}"'

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from langgraph_fluxmem.consolidation import alignment
 from langgraph_fluxmem.consolidation.attempts import Act, Attempt
-from langgraph_fluxmem.consolidation.conditions import Rule, led_on, lost, readable_action, readable_condition, rule
+from langgraph_fluxmem.consolidation.conditions import Row, Rule, led_on, lost, readable_action, readable_condition, rule
 from langgraph_fluxmem.consolidation.maturity import lower_bound
 from langgraph_fluxmem.consolidation.settings import Settings
 from langgraph_fluxmem.operators.protocol import Template
@@ -20,6 +20,13 @@ OVERLOADED = 0.34
 """Successes that share less than this part of what they did are several skills in one: they are split."""
 ALIKE = 0.5
 """How alike the runs of one skill are after such a split."""
+SURE = 0.85
+"""An action that leads on at least this often (lower bound) needs no condition (LEARNING, section 2)."""
+WAY_CONDITIONS = 2
+"""Conditions that tell one way to do a step from another."""
+TELLING = 0.1
+"""What a condition must add to the lower bound of a step that all successes did."""
+AGAIN = ", as often as needed"
 OPTIONAL = 8
 """At most so many steps with conditions."""
 PITFALLS = 4
@@ -56,9 +63,12 @@ def induce(attempts: Sequence[Attempt], settings: Settings) -> list[Induced]:
 def _one(successes: Sequence[Attempt], others: Sequence[Attempt], settings: Settings) -> Induced | None:
     runs = [attempt.leading for attempt in successes]
     acts = [act for attempt in (*successes, *others) for act in attempt.acts]
-    required = [_required(column, acts, settings) for column in alignment.columns(runs, settings.support)]
+    shared = alignment.columns(runs, settings.support)
+    varied = len({tuple(act.text for act in run) for run in runs}) > 1
+    required = [_required(column, acts, settings, varied=varied) for column in shared]
+    required, places = _merged(required, [sum(column.places) / len(column.places) for column in shared])
     optional = _optional(runs, required, acts, settings)
-    steps = _placed(required, optional, runs)
+    steps = _placed(required, places, optional, runs)
     if not required and len(optional) < 2:
         return None
     tasks = [attempt.task for attempt in successes]
@@ -72,10 +82,42 @@ def _one(successes: Sequence[Attempt], others: Sequence[Attempt], settings: Sett
     return Induced(skill, tuple(attempt.id for attempt in successes), tuple(_template(step, runs) for step in steps))
 
 
-def _required(column: alignment.Column, acts: Sequence[Act], settings: Settings) -> SkillStep:
+def _required(column: alignment.Column, acts: Sequence[Act], settings: Settings, *, varied: bool) -> SkillStep:
+    """A step that all successes did. What was the same in all of them, though the runs differ, is said as it is; the rest has slots."""
     templates = column.templates()
-    found = rule(led_on(_doing(acts, templates)), conditions=settings.conditions, z=settings.z)
-    return SkillStep(readable_action(column.key()), templates, tuple(map(readable_condition, found.when)), False, found.good, found.total)
+    rows = led_on(_doing(acts, templates))
+    good, total = sum(row.good for row in rows), sum(row.total for row in rows)
+    keys = sorted(key for key, times in Counter(act.key for act in column.acts).items() if times >= 2)
+    ways = [_way(key, column.acts, settings) for key in keys] if len(keys) > 1 else []
+    if ways and all(ways):
+        return SkillStep(" or ".join(ways), templates, (), False, good, total)
+    text = (column.constant if varied else None) or readable_action(column.key())
+    if lower_bound(good, total, settings.z) >= SURE:
+        return SkillStep(text, templates, (), False, good, total)
+    found = rule(rows, conditions=settings.conditions, z=settings.z, least=TELLING)
+    return SkillStep(text, templates, tuple(map(readable_condition, found.when)), False, found.good, found.total)
+
+
+def _way(key: str, acts: Sequence[Act], settings: Settings) -> str:
+    """One of several ways in which successes did a step, with what decides for it; empty when nothing does."""
+    rows = [Row(frozenset(act.links), float(act.key == key), 1.0) for act in acts]
+    found = rule(rows, conditions=WAY_CONDITIONS, z=settings.z)
+    if not found.when or found.bound < settings.floor:
+        return ""
+    return f"{readable_action(key)} (if {'; '.join(map(readable_condition, found.when))})"
+
+
+def _merged(steps: Sequence[SkillStep], places: Sequence[float]) -> tuple[list[SkillStep], list[float]]:
+    """Steps with what is done again right after it said once, and where each stands."""
+    kept: list[SkillStep] = []
+    where: list[float] = []
+    for step, place in zip(steps, places, strict=True):
+        if kept and kept[-1].templates == step.templates and kept[-1].text.removesuffix(AGAIN) == step.text:
+            kept[-1] = replace(kept[-1], text=step.text + AGAIN)
+            continue
+        kept.append(step)
+        where.append(place)
+    return kept, where
 
 
 def _optional(runs: Sequence[alignment.Run], required: Sequence[SkillStep], acts: Sequence[Act], settings: Settings) -> list[SkillStep]:
@@ -96,19 +138,19 @@ def _optional(runs: Sequence[alignment.Run], required: Sequence[SkillStep], acts
     ]
 
 
-def _placed(required: Sequence[SkillStep], optional: Sequence[SkillStep], runs: Sequence[alignment.Run]) -> list[SkillStep]:
+def _placed(
+    required: Sequence[SkillStep], places: Sequence[float], optional: Sequence[SkillStep], runs: Sequence[alignment.Run]
+) -> list[SkillStep]:
     """All steps in the order in which they are done: by their mean place in the runs; required ones keep theirs."""
 
     def place(step: SkillStep) -> float:
-        places = [
-            number / len(run) for run in runs for number, act in enumerate(run) if step.done_by(act.key, act.levels)
-        ]
-        return sum(places) / len(places) if places else 1.0
+        found = [number / len(run) for run in runs for number, act in enumerate(run) if step.done_by(act.key, act.levels)]
+        return sum(found) / len(found) if found else 1.0
 
     at = 0.0
     ordered: list[tuple[float, int, SkillStep]] = []
     for number, step in enumerate(required):
-        at = max(at, place(step))
+        at = max(at, places[number])
         ordered.append((at, number, step))
     ordered += [(place(step), len(required) + number, step) for number, step in enumerate(optional)]
     return [step for _, _, step in sorted(ordered, key=lambda item: item[:2])]

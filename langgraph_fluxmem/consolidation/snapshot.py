@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from langgraph_fluxmem.consolidation.attempts import context_of, read, trial
+from langgraph_fluxmem.consolidation.attempts import context_of, masked, read, trial
 from langgraph_fluxmem.consolidation.clusters import cluster, mean_of
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.settings import Settings
-from langgraph_fluxmem.requests import Call, Hidden, LearnedOf, Stage
-from langgraph_fluxmem.schema import Namespace
+from langgraph_fluxmem.requests import Call, Embed, Hidden, LearnedOf, Stage
+from langgraph_fluxmem.schema import Namespace, Vector
 from langgraph_fluxmem.skills import Held, SkillBook
 from langgraph_fluxmem.skills.model import Skill, follow
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 KIND = "consolidate"
 """The verb of consolidation's operations in the log."""
+SOURCES = 32
+"""Of what a skill was distilled from, at most so many (the latest) say which tasks it is for."""
 Json = dict[str, Any]
 
 
@@ -72,7 +74,8 @@ def snapshot(means: Means, consolidation: str) -> Stage:
         return out
     pending = [row.id for row in sorted(episodes, key=lambda row: row.op) if row.id in fresh or row.id not in taken]
     held = book.active()
-    for number, (members, skills) in enumerate(_clusters(learned, book, held, pending, settings)):
+    kinds = yield from _kinds(learned, [*pending, *(source for skill in held for source in _latest(book, skill))])
+    for number, (members, skills) in enumerate(_clusters(kinds, book, held, pending, settings)):
         job = _job(members, skills, fresh, learned, out["trials"])
         job["cluster"] = f"c{number}"
         if not job["new"]:
@@ -92,22 +95,37 @@ def _before(engine: Engine, namespace: Namespace) -> tuple[int, frozenset[str], 
     return since, frozenset(row.target.partition("#")[0] for row in rows if "#" in row.target), SkillBook.read(ledger, namespace)
 
 
-def _clusters(
-    learned: Learned, book: SkillBook, held: Sequence[Held], pending: Sequence[str], settings: Settings
-) -> list[tuple[list[str], list[Held]]]:
-    """Pending episodes by cluster, with the skills whose sources have the same tasks."""
+def _latest(book: SkillBook, held: Held) -> list[str]:
+    return list(book.sources.get(held.skill.node, {}))[-SOURCES:]
+
+
+def _kinds(learned: Learned, ids: Sequence[str]) -> Stage:
+    """Episode version -> vector (d,) of the kind of its task: the mean of the task and of the task with its slots masked."""
     nodes, matrix = learned.links.tasks()
     row_of = {node: number for number, node in enumerate(nodes)}
+    attempts = [attempt for attempt in read(learned, dict.fromkeys(ids)) if learned.episodes[attempt.id].node in row_of]
+    texts = {attempt.id: masked(attempt) for attempt in attempts}
+    unique = tuple(dict.fromkeys(texts.values()))
+    if not unique:
+        return {}
+    embedded = yield Embed(unique)
+    vectors = dict(zip(unique, embedded, strict=True))
+    kinds: dict[str, Vector] = {}
+    for attempt in attempts:
+        kinds[attempt.id] = mean_of(np.stack([matrix[row_of[learned.episodes[attempt.id].node]], vectors[texts[attempt.id]]]))
+    return kinds
 
-    def rows(ids: Sequence[str]) -> list[int]:
-        return [row_of[node] for node in (learned.episodes[episode].node for episode in ids if episode in learned.episodes) if node in row_of]
 
-    grounded = [(skill, found) for skill in held if (found := rows(list(book.sources.get(skill.skill.node, {}))))]
-    means = [mean_of(matrix[found]) for _, found in grounded]
+def _clusters(
+    kinds: Mapping[str, Vector], book: SkillBook, held: Sequence[Held], pending: Sequence[str], settings: Settings
+) -> list[tuple[list[str], list[Held]]]:
+    """Pending episodes by cluster, with the skills whose sources have tasks of the same kind."""
+    grounded = [(skill, found) for skill in held if (found := [kinds[source] for source in _latest(book, skill) if source in kinds])]
+    means = [mean_of(np.stack(found)) for _, found in grounded]
     groups = [part.members for part in cluster(np.stack(means), settings.cosine)] if means else []
     seeds = [mean_of(np.stack([means[i] for i in group])) for group in groups]
-    placed = [episode for episode in pending if learned.episodes[episode].node in row_of]
-    vectors = matrix[rows(placed)] if placed else np.zeros((0, 1), np.float32)
+    placed = [episode for episode in pending if episode in kinds]
+    vectors = np.stack([kinds[episode] for episode in placed]) if placed else np.zeros((0, 1), np.float32)
     return [
         ([placed[i] for i in part.members], [grounded[i][0] for i in groups[part.seed]] if part.seed is not None else [])
         for part in cluster(vectors, settings.cosine, seeds)
