@@ -70,6 +70,7 @@ class ChromaFollower:
         self._poked = 0
         self._hurry = False
         self._opening = False
+        self._wanted = False
         self._refill = False
         self._failed_in_use = False
         self._doubted = False
@@ -111,7 +112,7 @@ class ChromaFollower:
         deadline = time.monotonic() + (STALL if timeout is None else timeout)
         with self._state:
             beats = self._beats
-            begun = self._rounds
+            begun, self._wanted = self._rounds, True
             self.poke(hurry=True)
             while not self._stop.is_set():
                 if self._position >= head and self._usable() and not (self._refill or self._doubted or self._failed_in_use):
@@ -136,6 +137,7 @@ class ChromaFollower:
         namespace is so small a part of it that scanning is quicker.
         """
         store = self._sync.store
+        self._wanted = True
         if store is None or self.trouble is not None or self._failed_in_use or self._refill:
             self.poke()
             return None
@@ -241,6 +243,8 @@ class ChromaFollower:
             self._sync.discard()
             self._failed_in_use = False
         if self._sync.store is None:
+            if not self._wanted and not self._sync.behind():
+                return
             self._open()
         more = True
         while more:

@@ -56,16 +56,18 @@ class ChromaSync:
     def behind(self) -> bool:
         """Whether there is something to follow or to mend, as far as can be told without opening Chroma."""
         recorded = self._ledger.cursor(CURSOR)
-        if recorded != self._ledger.head():
-            wrong = True
-        elif self.folder is None or not recorded:
-            return False
-        else:
+        wrong = recorded != self._ledger.head() and self._any_news(recorded)
+        if self.folder is not None and recorded:
             marker = read_marker_file(self.folder)
-            wrong = marker is None or marker.busy or marker.position != recorded or not has_database(self.folder)
+            wrong = wrong or marker is None or marker.busy or marker.position != recorded or not has_database(self.folder)
         if self.folder is not None and recorded and not self.folder.exists():
             self._tell(f"{self.where} is missing: rebuilding it from the ledger, nothing is embedded again")
         return wrong
+
+    def _any_news(self, after: int) -> bool:
+        """Whether the log has versions after a position; evidence and edges do not concern Chroma."""
+        page = self._ledger.changes(after, limit=PAGE)
+        return len(page) >= PAGE or any(change.edit in ("version", "tombstone", "undo", "redo") for change in page)
 
     # ------------------------------------------------------------------------------------------------------------------- opening
     def open(self) -> None:

@@ -186,6 +186,28 @@ def test_opening_and_reading_alone_do_not_start_it(open_memory):
     assert projections.verify() == []
 
 
+def test_evidence_alone_does_not_open_it(open_memory):
+    ledger, write, projections = open_memory(exact_max=1000)
+    ids = fill(write)
+    projections.flush(WAIT)
+    close(ledger, projections)
+    ledger, write, projections = open_memory(exact_max=1000)
+    write.judge((ids[0], "progress", 1.0))
+    projections.follow()
+    follower = projections._chroma
+    with follower._state:
+        assert follower._state.wait_for(lambda: follower._rounds, WAIT)
+    assert follower._sync.store is None
+    assert projections.flush(WAIT)
+    assert ledger.cursor("chroma") == ledger.head()
+    close(ledger, projections)
+    ledger, write, projections = open_memory(exact_max=1000)
+    write.judge((ids[1], "progress", 1.0))
+    close(ledger, projections)
+    _, _, projections = open_memory(exact_max=1000)
+    assert projections._chroma._thread is None
+
+
 def test_a_later_process_follows_what_was_left(open_memory, home):
     ledger = Ledger.open(home)
     fill(Writer(ledger))
