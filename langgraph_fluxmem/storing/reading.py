@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,6 +45,20 @@ class Hit(NamedTuple):
     score: float | None
     namespace: Namespace
     row: NodeRow
+
+
+class _Near(NamedTuple):
+    """A version near a query. `far` is the negative score without its last bits, which depend on what was multiplied together: equal
+    texts are equally near, and pages agree with one another."""
+
+    far: float
+    op: int
+    namespace: Namespace
+    version: str
+    score: float
+
+
+_rank = itemgetter(0, 1, 2)
 
 
 @dataclass(slots=True)
@@ -84,7 +100,8 @@ class Reader:
     def search(self, search: Search) -> list[SearchItem]:
         """One page of a search.
 
-        Without a query: last written first. With one: by cosine of the best indexed text, then those without a vector, last written first.
+        Without a query: last written first. With one: by cosine of the best indexed text (equal ones first written first), then those
+        without a vector, last written first.
         """
         op = search.op
         shelves = shelves_of(self.engine)
@@ -120,7 +137,7 @@ class Reader:
 
     def _nearest_of_views(self, search: Search, vector: Vector, shelves: Shelves, namespaces: Sequence[Namespace], stop: int) -> list[Hit]:
         """The nearest that match, by the exact tier of each namespace (or Chroma, beyond its size)."""
-        found: list[tuple[float, int, Namespace, str]] = []
+        lists: list[list[_Near]] = []
         for namespace in namespaces:
             allowed = None
             if search.matcher is not None or self.omit_expired:
@@ -135,18 +152,18 @@ class Reader:
                 rows = view.rows_of(allowed)
                 rows = rows[rows >= 0]
             top = view.dense_top(vector, stop, allowed=rows)
-            versions = [view.ids[int(row)] for row in top]
-            scores, ops = view.dense_at(vector, top), view.ops[top]
-            found += [(-float(score), -int(op), namespace, version) for score, op, version in zip(scores, ops, versions, strict=True)]
-        found.sort()
-        del found[stop:]
+            scores, ops = view.dense_at(vector, top).tolist(), view.ops[top].tolist()
+            lists.append(
+                [_Near(round(-score, 6), op, namespace, view.ids[int(row)], score) for score, op, row in zip(scores, ops, top, strict=True)]
+            )
+        found = list(islice(heapq.merge(*lists, key=_rank), stop))
         loaded: dict[str, NodeRow] = {}
-        for namespace in {hit[2] for hit in found}:
-            loaded.update(self.engine.ledger.load(namespace, [hit[3] for hit in found if hit[2] == namespace]))
+        for namespace in {near.namespace for near in found}:
+            loaded.update(self.engine.ledger.load(namespace, [near.version for near in found if near.namespace == namespace]))
         return [
-            Hit(-score, namespace, row)
-            for score, _, namespace, version in found
-            if (row := loaded.get(version)) is not None and row.body is not None  # deleted in this moment
+            Hit(near.score, near.namespace, row)
+            for near in found
+            if (row := loaded.get(near.version)) is not None and row.body is not None  # else deleted in this moment
         ]
 
     def _nearest_of_shelves(
@@ -170,7 +187,8 @@ class Reader:
             return []
         every = np.concatenate(parts)
         hits: list[Hit] = []
-        for index in np.argsort(-every, kind="stable").tolist():
+        ops = np.fromiter((row.op for row in owners), np.int64, len(owners))
+        for index in np.lexsort((ops, -np.round(every, 6))).tolist():
             row = owners[index]
             if row.node not in gone and (search.matcher is None or search.matcher(value_of(row))):
                 hits.append(Hit(float(every[index]), names[index], row))
