@@ -14,7 +14,7 @@ from langgraph_fluxmem.demo.baselines import StepStore
 from langgraph_fluxmem.schema import Advice, Episode, Step
 
 Builder = StateGraph[State, Seat, State, State]
-WEIGHTS = {"static": 16.0, "nearest": 16.0}
+WEIGHTS = {"static": 8.0, "nearest": 16.0}
 """Best weights (logits at nearness 1) of the variants that do not evolve, by a sweep over development games."""
 FLUXMEM = ("fluxmem", "refine")
 """Names of the variant that is FluxMem: the demonstration's, and the benchmark's for stages I and II."""
