@@ -132,9 +132,9 @@ def accepts(old_eta: float | None, old_tokens: int, eta: float | None, tokens: i
     return False, f"no better: eta {eta:.2f} as before, with {tokens} tokens for {old_tokens}"
 
 
-def procedure(skill: Skill) -> list[tuple[tuple[str, ...], bool]]:
-    """What a skill does, whatever it says: the templates of its steps."""
-    return [(step.templates, step.optional) for step in skill.steps if step.templates]
+def procedure(skill: Skill) -> list[tuple[tuple[str, ...], str, bool, bool]]:
+    """What a skill does, whatever it says: what its steps are done by."""
+    return [(step.templates, step.only, step.optional, step.again) for step in skill.steps if step.templates]
 
 
 def alike(first: Skill, second: Skill) -> float:

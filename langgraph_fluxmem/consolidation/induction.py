@@ -26,6 +26,8 @@ WAY_CONDITIONS = 2
 """Conditions that tell one way to do a step from another."""
 TELLING = 0.1
 """What a condition must add to the lower bound of a step that all successes did."""
+CONSTANT = 3
+"""Runs that must have done the very same before nothing else counts as that step."""
 AGAIN = ", as often as needed"
 OPTIONAL = 8
 """At most so many steps with conditions."""
@@ -66,7 +68,7 @@ def _one(successes: Sequence[Attempt], others: Sequence[Attempt], settings: Sett
     shared = alignment.columns(runs, settings.support)
     varied = len({tuple(act.text for act in run) for run in runs}) > 1
     required = [_required(column, acts, settings, varied=varied) for column in shared]
-    required, places = _merged(required, [sum(column.places) / len(column.places) for column in shared])
+    required, places = _merged(required, [sum(column.places) / len(column.places) for column in shared], runs)
     optional = _optional(runs, required, acts, settings)
     steps = _placed(required, places, optional, runs)
     if not required and len(optional) < 2:
@@ -91,11 +93,12 @@ def _required(column: alignment.Column, acts: Sequence[Act], settings: Settings,
     ways = [_way(key, column.acts, settings) for key in keys] if len(keys) > 1 else []
     if ways and all(ways):
         return SkillStep(" or ".join(ways), templates, (), False, good, total)
-    text = (column.constant if varied else None) or readable_action(column.key())
+    same = column.constant if varied and len(column.acts) >= CONSTANT else None
+    text, only = (same, column.acts[0].text) if same else (readable_action(column.key()), "")
     if lower_bound(good, total, settings.z) >= SURE:
-        return SkillStep(text, templates, (), False, good, total)
+        return SkillStep(text, templates, (), False, good, total, only)
     found = rule(rows, conditions=settings.conditions, z=settings.z, least=TELLING)
-    return SkillStep(text, templates, tuple(map(readable_condition, found.when)), False, found.good, found.total)
+    return SkillStep(text, templates, tuple(map(readable_condition, found.when)), False, found.good, found.total, only)
 
 
 def _way(key: str, acts: Sequence[Act], settings: Settings) -> str:
@@ -107,16 +110,21 @@ def _way(key: str, acts: Sequence[Act], settings: Settings) -> str:
     return f"{readable_action(key)} (if {'; '.join(map(readable_condition, found.when))})"
 
 
-def _merged(steps: Sequence[SkillStep], places: Sequence[float]) -> tuple[list[SkillStep], list[float]]:
-    """Steps with what is done again right after it said once, and where each stands."""
+def _merged(steps: Sequence[SkillStep], places: Sequence[float], runs: Sequence[alignment.Run]) -> tuple[list[SkillStep], list[float]]:
+    """Steps with what is done again right after it said once, and where each stands; a step that most runs do more often says so."""
     kept: list[SkillStep] = []
     where: list[float] = []
     for step, place in zip(steps, places, strict=True):
-        if kept and kept[-1].templates == step.templates and kept[-1].text.removesuffix(AGAIN) == step.text:
-            kept[-1] = replace(kept[-1], text=step.text + AGAIN)
+        if kept and (kept[-1].templates, kept[-1].only, kept[-1].text) == (step.templates, step.only, step.text):
             continue
         kept.append(step)
         where.append(place)
+    for number, step in enumerate(kept):
+        alike = sum(other.templates == step.templates and other.only == step.only for other in kept)
+        named = [other for other in kept if other.only and other is not step]
+        often = sum(sum(step.done_by(act) and not any(other.done_by(act) for other in named) for act in run) > alike for run in runs)
+        if 2 * often > len(runs):
+            kept[number] = replace(step, text=step.text + AGAIN, again=True)
     return kept, where
 
 
@@ -124,7 +132,7 @@ def _optional(runs: Sequence[alignment.Run], required: Sequence[SkillStep], acts
     """Steps that some successes did, under conditions that make them lead on."""
     count: Counter[str] = Counter()
     for run in runs:
-        count.update({act.key for act in run if not any(step.done_by(act.key, act.levels) for step in required)})
+        count.update({act.key for act in run if not any(step.done_by(act) for step in required)})
     ranked: list[tuple[Rule, str]] = []
     for key, times in count.items():
         if times >= 2:
@@ -144,7 +152,7 @@ def _placed(
     """All steps in the order in which they are done: by their mean place in the runs; required ones keep theirs."""
 
     def place(step: SkillStep) -> float:
-        found = [number / len(run) for run in runs for number, act in enumerate(run) if step.done_by(act.key, act.levels)]
+        found = [number / len(run) for run in runs for number, act in enumerate(run) if step.done_by(act)]
         return sum(found) / len(found) if found else 1.0
 
     at = 0.0
@@ -181,7 +189,7 @@ def _doing(acts: Sequence[Act], templates: Sequence[str]) -> list[Act]:
 
 
 def _template(step: SkillStep, runs: Sequence[alignment.Run]) -> Template:
-    support = sum(any(step.done_by(act.key, act.levels) for act in run) for run in runs)
+    support = sum(any(step.done_by(act) for act in run) for run in runs)
     return Template(step.text, support, step.when)
 
 

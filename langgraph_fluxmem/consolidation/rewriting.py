@@ -26,7 +26,7 @@ PROPOSALS = 2
 
 
 def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
-    """One round (from 1) for one proposal. Returns the unit with what became of it: ``skill``, ``eta``, ``trace`` (one entry a round with
+    """One round (from 1) for one proposal. Its gain is that of |V_proc| * PEMS over the round before, drift included. Returns the unit with what became of it: ``skill``, ``eta``, ``trace`` (one entry a round with
     ``round``, ``refined``, ``gain``, ``value``, ``why``), ``done``; and ``cost``, ``replays`` of this round."""
     namespace, settings, operators, replay = means.namespace, means.settings, means.operators, means.replay
     cost = Cost()
@@ -39,7 +39,8 @@ def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
     if not sources:
         return {**out, "done": True, "trace": [*out["trace"], _entry(round_, False, 0.0, None, "its sources are gone")]}
     unneeded, runs = yield from unneeded_steps(replay, skill, sources, min(COUNTERFACTUALS, settings.replays))
-    before = pems.value(unit["eta"] or 0.0, pems.tokens(skill.text()), 0.0)
+    earlier = [entry["value"] for entry in unit["trace"] if entry["value"] is not None]
+    before = earlier[-1] if earlier else pems.value(unit["eta"] or 0.0, pems.tokens(skill.text()), 0.0)
     why = "nothing left to rewrite"
     tried: set[str] = {skill.text()}
     for proposal in range(PROPOSALS):
@@ -71,7 +72,7 @@ def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
 def _task(skill: Skill, unit: Mapping[str, Any], unneeded: Sequence[float | None], sources: Sequence[Attempt], round_: int) -> Rewrite:
     failed = [attempt for attempt in sources if not unit["replayed"].get(attempt.id, True)]
     templates = tuple(
-        Template(step.text, sum(any(step.done_by(act.key, act.levels) for act in attempt.acts) for attempt in sources), step.when)
+        Template(step.text, sum(any(step.done_by(act) for act in attempt.acts) for attempt in sources), step.when)
         for step in skill.steps
     )
     return Rewrite(

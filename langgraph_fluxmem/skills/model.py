@@ -33,6 +33,16 @@ class Trials:
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """An action that was done: its place in the episode, template key, patterns, and the action as one line."""
+
+    ordinal: int
+    key: str
+    levels: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class SkillStep:
     """One step.
 
@@ -40,7 +50,9 @@ class SkillStep:
         text: the action with its slots, for people and prompts.
         templates: template keys or patterns; an action that has one of them does this step. None: advice without an action of its own.
         when: conditions on the situation (patterns of `learning.situation`, for the text), all of which must hold.
+        only: the action itself, as text, where it was the same in all runs; then nothing else does this step. Empty: whatever has a template.
         optional: done only where `when` holds; other steps belong to every run.
+        again: most runs did it more than once.
         good, total: evidence the rule rests on: how often such a step led on, of how often it was tried.
 
     """
@@ -51,10 +63,14 @@ class SkillStep:
     optional: bool = False
     good: float = 0.0
     total: float = 0.0
+    only: str = ""
+    again: bool = False
 
-    def done_by(self, key: str, levels: Sequence[str]) -> bool:
-        """Whether an action with this template key and these patterns does the step."""
-        return key in self.templates or any(level in self.templates for level in levels)
+    def done_by(self, done: Done) -> bool:
+        """Whether an action does the step."""
+        if self.only:
+            return done.text == self.only
+        return done.key in self.templates or any(level in self.templates for level in done.levels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +145,6 @@ class Skill:
         pitfalls = tuple(" ".join(pitfall.split()) for pitfall in draft.pitfalls)
         return replace(self, name=" ".join(draft.name.split()), when=" ".join(draft.when.split()), steps=tuple(steps), pitfalls=pitfalls, source=source)
 
-    def same_text(self, other: Skill) -> bool:
-        """Whether both say the same and are done by the same actions."""
-        return self.text() == other.text() and [step.templates for step in self.steps] == [step.templates for step in other.steps]
-
     def body(self) -> dict[str, Any]:
         """As JSON, for the ledger and for a graph's state."""
         return {
@@ -146,6 +158,8 @@ class Skill:
                     "optional": step.optional,
                     "good": step.good,
                     "total": step.total,
+                    "only": step.only,
+                    "again": step.again,
                 }
                 for step in self.steps
             ],
@@ -171,7 +185,16 @@ class Skill:
             name=body["name"],
             when=body["when"],
             steps=tuple(
-                SkillStep(step["text"], tuple(step["templates"]), tuple(step["when"]), step["optional"], step["good"], step["total"])
+                SkillStep(
+                    step["text"],
+                    tuple(step["templates"]),
+                    tuple(step["when"]),
+                    step["optional"],
+                    step["good"],
+                    step["total"],
+                    step["only"],
+                    step["again"],
+                )
                 for step in body["steps"]
             ),
             pitfalls=tuple(body["pitfalls"]),
@@ -188,18 +211,9 @@ class Skill:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """An action that was done: its place in the episode, template key, patterns, and the action as one line."""
-
-    ordinal: int
-    key: str
-    levels: tuple[str, ...]
-    text: str
-
-
 def follow(skill: Skill, run: Sequence[Done]) -> tuple[int, ...] | None:
-    """Ordinals of the actions by which a run followed the skill: every step that is not optional, in order, and the optional ones it did.
+    """Ordinals of the actions by which a run followed the skill: every step that is not optional, in order, the optional ones it did, and
+    what it did again of steps that are.
 
     None when a step is missing, or the skill has none to follow.
     """
@@ -208,10 +222,10 @@ def follow(skill: Skill, run: Sequence[Done]) -> tuple[int, ...] | None:
     taken: list[int] = []
     at = 0
     for done in run:
-        if at < len(required) and required[at].done_by(done.key, done.levels):
+        if at < len(required) and required[at].done_by(done):
             taken.append(done.ordinal)
             at += 1
-        elif any(step.done_by(done.key, done.levels) for step in (*optional, *required[:at])):
+        elif any(step.done_by(done) for step in optional) or any(step.again and step.done_by(done) for step in required[:at]):
             taken.append(done.ordinal)
     if not required:
         return tuple(taken) or None

@@ -27,7 +27,7 @@ def login(number: int, *, ok: bool = True, scroll: bool = False, outcome: str | 
         for n, action in enumerate(actions)
     )
     task = f'Enter the username "{who}" and the password "{word}" and press login.'
-    return Episode(task=task, steps=steps, outcome=outcome or ("success" if ok else "failure"), id=f"login-{number}-{ok}-{scroll}", metadata={"word": word})
+    return Episode(task=task, steps=steps, outcome=outcome or ("success" if ok else "failure"), id=f"login-{number}-{ok}-{scroll}", metadata={"who": who, "word": word})
 
 
 def box(number: int, *, ok: bool = True) -> Episode:
@@ -50,12 +50,8 @@ def world(log: list[dict[str, Any]] | None = None) -> RunnableLambda[dict[str, A
         if log is not None:
             log.append(given)
         done = [action.get("text") or action.get("on") for action in given["actions"]]
-        needed = ["username", None, "password", given["metadata"]["word"], "Login"]
-        at = 0
-        for action in done:
-            if at < len(needed) and (needed[at] is None or needed[at] == action):
-                at += 1
-        return at == len(needed)
+        needed = ["username", given["metadata"]["who"], "password", given["metadata"]["word"], "Login"]
+        return [action for action in done if action in needed] == needed
 
     return RunnableLambda(play)
 
