@@ -513,7 +513,7 @@ def table(target: Path) -> None:
         "about that bug, and a test holds them to failing on it; the others noticed it, too (of rules that wait for time to pass, only the"
     ]
     lines += [
-        "bold ones were run; and of each rule one face; on bugs of stores that persist, only the rules about persistence). Without a bug, every rule passes.",
+        "bold ones were run, and of each rule one face; on bugs of stores that persist, only the rules about persistence). Without a bug, every rule passes.",
         "",
     ]
     lines += ["| bug | noticed by |", "|---|---|"]

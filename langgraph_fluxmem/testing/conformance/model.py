@@ -56,6 +56,8 @@ class Rule:
     variants: tuple[Variant, ...] = ("plain", "indexed")
     waits: bool = False
     """The rule waits for time to pass; such rules run at the same time, each in a thread of its own."""
+    spawns: bool = False
+    """The rule starts other processes; few such rules run at the same time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

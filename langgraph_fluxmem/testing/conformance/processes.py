@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from .model import FaceName
 
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 """Seconds a child process may take, interpreter start and imports included."""
 
 

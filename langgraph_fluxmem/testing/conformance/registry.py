@@ -86,6 +86,7 @@ class Group:
         ttl: Mapping[str, Any] | None = None,
         variants: tuple[Variant, ...] = ("plain", "indexed"),
         waits: bool = False,
+        spawns: bool = False,
     ) -> Rule:
         title, _, rest = (inspect.getdoc(body) or "").partition("\n\n")
         reading = rest.partition("Reading:")[2]
@@ -107,6 +108,7 @@ class Group:
             ttl=ttl,
             variants=variants,
             waits=waits,
+            spawns=spawns,
         )
 
     def __iter__(self) -> Iterator[Rule]:

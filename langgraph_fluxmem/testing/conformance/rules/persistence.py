@@ -63,7 +63,7 @@ _MOMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-@rules.both(cases=_MOMENTS, waits=True, variants=("plain",))
+@rules.both(cases=_MOMENTS, waits=True, spawns=True, variants=("plain",))
 async def a_crash_in_a_batch(s: Face, how: Any, fraction: float) -> None:
     """When the process is killed inside a batch of 300 puts, the batch is there whole or not at all, and what was answered before is there.
 
@@ -75,7 +75,7 @@ async def a_crash_in_a_batch(s: Face, how: Any, fraction: float) -> None:
     assert len(await s.search(("crash",), limit=500)) in ((300,) if answered else (0, 300))
 
 
-@rules.both(needs=("multi-process",), waits=True, variants=("plain",))
+@rules.both(needs=("multi-process",), waits=True, spawns=True, variants=("plain",))
 async def another_process_is_seen(s: Face) -> None:
     """What another process puts and deletes is seen by this one, which was open before."""
     await s.batch([PutOp(("a",), key, {"of": key}) for key in "xy"])
@@ -86,14 +86,14 @@ async def another_process_is_seen(s: Face) -> None:
     assert sorted(i.key for i in await s.search(("a",))) == ["y", "z"]
 
 
-@rules.both(needs=("multi-process",), waits=True, variants=("plain",))
+@rules.both(needs=("multi-process",), waits=True, spawns=True, variants=("plain",))
 async def another_process_sees(s: Face) -> None:
     """What this process puts is seen by another, while this one stays open."""
     await s.put(("a",), "k", {"n": 1})
     assert await s.elsewhere("list_namespaces()") == "[('a',)]"
 
 
-@rules.both(index={"fields": ["text"]}, needs=("multi-process",), waits=True)
+@rules.both(index={"fields": ["text"]}, needs=("multi-process",), waits=True, spawns=True)
 async def another_process_is_found_by_query(s: Face) -> None:
     """What another process puts, overwrites and deletes counts for this one's next query."""
     await s.batch([PutOp(("a",), key, {"text": f"apple {key}"}, ["text"]) for key in "xy"])
@@ -104,7 +104,7 @@ async def another_process_is_found_by_query(s: Face) -> None:
     assert [i.key for i in await s.search(("a",), query="banana")] == ["z", "y"]
 
 
-@rules.scenario(needs=("multi-process",), waits=True, variants=("plain",))
+@rules.scenario(needs=("multi-process",), waits=True, spawns=True, variants=("plain",))
 async def two_processes_write(lab: Lab) -> None:
     """While two processes put, neither is refused, and everything that either put is there."""
     theirs = "for n in range(100): " + ("await store.aput" if lab.face == "async" else "store.put") + '(("b",), str(n), {"n": n})'
