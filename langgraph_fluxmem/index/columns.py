@@ -1,4 +1,4 @@
-"""Growing arrays: append-only buffers with capacity to spare, of which readers hold slices that never change."""
+"""Growing arrays: append-only buffers with doubling capacity, of which readers hold slices that never change."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Scalar = TypeVar("Scalar", bound=np.generic)
-
-STEP = 16_384
-"""Capacity is doubled up to about this many values, then grown by a quarter."""
 
 
 class Column(Generic[Scalar]):
@@ -33,12 +30,12 @@ class Column(Generic[Scalar]):
         new = np.asarray(values, dtype=self._buffer.dtype)
         needed = self._size + len(new)
         if needed > len(self._buffer):
-            self.reserve(max(needed, 8, len(self._buffer) + min(len(self._buffer), len(self._buffer) // 4 + STEP)))
+            self.reserve(max(needed, 8, 2 * len(self._buffer)))
         self._buffer[self._size : needed] = new
         self._size = needed
 
     def reserve(self, size: int) -> None:
-        """Make room for `size` values in all."""
+        """Make room for `size` values in all. Room that is not used yet takes address space, not memory."""
         if size > len(self._buffer):
             grown = np.empty((size, *self._buffer.shape[1:]), dtype=self._buffer.dtype)
             grown[: self._size] = self._buffer[: self._size]

@@ -53,7 +53,8 @@ def append(ledger: Ledger, namespace: Namespace, arrays: NamespaceArrays, rows: 
     indexed = [row for row in rows if row.texts]
     embedding = ledger.embedding() if len(indexed) > LOAD else None
     if embedding is not None:
-        arrays.vectors.reserve(arrays.vectors.rows + sum(len(row.texts) for row in indexed), embedding[1])
+        rows_needed = arrays.vectors.rows + sum(len(row.texts) for row in indexed)
+        arrays.vectors.reserve(rows_needed + rows_needed // 4, embedding[1])
     for start in range(0, len(indexed), LOAD):
         part = indexed[start : start + LOAD]
         hashes = list({text.hash: None for row in part for text in row.texts})

@@ -48,8 +48,9 @@ class Postings:
         ids = self._ids
         first, known = len(self._ends), len(ids)
         codes = [ids.setdefault(term, len(ids)) for terms in documents for term in terms]
-        self._vocabulary.extend(islice(ids, known, None))
-        self._lists.extend(array("i") for _ in range(len(ids) - known))
+        new = list(islice(reversed(ids), len(ids) - known))
+        self._vocabulary.extend(reversed(new))
+        self._lists.extend(array("i") for _ in new)
         lengths = [len(terms) for terms in documents]
         self._ends.extend(len(self._tokens) + np.cumsum(lengths))
         self._tokens.extend(codes)
