@@ -2,7 +2,8 @@
 
     START -> name -> begin -> induce (one for each cluster) -> gather -> rewrite (one for each proposal) -> score -> ... -> accept -> END
 
-The lease belongs to the consolidation's id, which follows from the thread and its count of consolidations: a resumed run takes the lease
+Clusters and rewrites go out in batches of `Settings.parallel`, each with a checkpoint of its own: what a kill may repeat is the batch under
+way, and of that only what the checkpointer had not kept yet. The lease belongs to the consolidation's id, which follows from the thread and its count of consolidations: a resumed run takes the lease
 again, another run is skipped. Progress is on the custom stream (``stream_mode="custom"``). All state is JSON.
 """
 
@@ -95,11 +96,11 @@ def consolidation_graph(
         builder.add_node(name, _node(name, body, mem))
     builder.add_edge(START, "name")
     builder.add_edge("name", "begin")
-    builder.add_conditional_edges("begin", _to_induce, ["induce", "accept", END])
+    builder.add_conditional_edges("begin", bodies.to_induce, ["induce", "accept", END])
     builder.add_edge("induce", "gather")
-    builder.add_conditional_edges("gather", _to_rewrite, ["rewrite", "accept"])
+    builder.add_conditional_edges("gather", bodies.after_gather, ["induce", "rewrite", "accept"])
     builder.add_edge("rewrite", "score")
-    builder.add_conditional_edges("score", _to_rewrite, ["rewrite", "accept"])
+    builder.add_conditional_edges("score", bodies.to_rewrite, ["rewrite", "accept"])
     builder.add_edge("accept", END)
     return builder.compile(checkpointer=checkpointer, name="consolidation")
 
@@ -155,8 +156,10 @@ class _Bodies:
         return {"results": [result]}
 
     def gather(self, state: Mapping[str, Any]) -> Stage:
-        """All clusters are in: the proposals, in the order of the clusters."""
+        """A batch of clusters is in. When it was the last: the proposals, in the order of the clusters."""
         yield from ()
+        if len(state["results"]) < len(jobs_of(state["snapshot"])):
+            return {}
         order = {job["cluster"]: number for number, job in enumerate(jobs_of(state["snapshot"]))}
         results = sorted(state["results"], key=lambda result: order[result["cluster"]])
         units = {unit["skill"]["node"]: unit for result in results for unit in result["units"]}
@@ -170,13 +173,14 @@ class _Bodies:
         return {"rewritten": [unit]}
 
     def score(self, state: Mapping[str, Any]) -> Stage:
-        """Whether the round gained enough for another one."""
+        """A batch of rewrites is in. When it was the round's last: whether it gained enough for another round."""
         means = self._means(state)
         yield from ()
+        if _unwritten(state):
+            return {}
         round_ = len(state["rounds"]) + 1
-        units = sorted(
-            (unit for unit in state["rewritten"] if unit["trace"][-1]["round"] == round_), key=lambda unit: list(state["units"]).index(unit["skill"]["node"])
-        )
+        order = {node: number for number, node in enumerate(state["units"])}
+        units = sorted(state["rewritten"], key=lambda unit: order[unit["skill"]["node"]])
         verdict, entry = round_over(units, round_, means.settings)
         _tell(state, "rewrite", **entry)
         merged = {**state["units"], **{unit["skill"]["node"]: {**unit, "done": unit["done"] or verdict.done} for unit in units}}
@@ -197,6 +201,28 @@ class _Bodies:
         report = report_of(taken, state.get("results") or [], state["rounds"], accepted | spent, state["stopped"])
         _tell(state, "accept", operation=accepted["operation"], active=accepted["active"])
         return {"report": report.model_dump(mode="json"), "finished": state["finished"] + 1}
+
+    def to_induce(self, state: Mapping[str, Any]) -> str | Sequence[Send]:
+        """The next batch of clusters; on to the end when there is none."""
+        if not state.get("snapshot"):
+            return END
+        done = {result["cluster"] for result in state.get("results") or ()}
+        slim = {"snapshot": {key: state["snapshot"][key] for key in ("id", "position")}}
+        left = [job for job in jobs_of(state["snapshot"]) if job["cluster"] not in done][: self._means(state).settings.parallel]
+        return [Send("induce", {**_shared(state), **slim, "job": job}) for job in left] or "accept"
+
+    def after_gather(self, state: Mapping[str, Any]) -> str | Sequence[Send]:
+        """More clusters, or the first round of rewriting."""
+        left = len(jobs_of(state["snapshot"])) - len(state["results"])
+        return self.to_induce(state) if left else self.to_rewrite(state)
+
+    def to_rewrite(self, state: Mapping[str, Any]) -> str | Sequence[Send]:
+        """The next batch of rewrites of this round; on to the end when none is left."""
+        settings, round_ = self._means(state).settings, len(state["rounds"]) + 1
+        if round_ > settings.rounds:
+            return "accept"
+        shared = _shared(state)
+        return [Send("rewrite", {**shared, "unit": unit, "round": round_}) for unit in _unwritten(state)[: settings.parallel]] or "accept"
 
     def _held(self, state: Mapping[str, Any]) -> Stage:
         means = self._means(state)
@@ -220,21 +246,10 @@ class _Bodies:
         return Means(check_namespace(tuple(state.get("namespace") or DEFAULT)), settings, self.operators, self.replay)
 
 
-def _to_induce(state: Mapping[str, Any]) -> str | Sequence[Send]:
-    if not state.get("snapshot"):
-        return END
-    shared = _shared(state)
-    slim = {"snapshot": {key: state["snapshot"][key] for key in ("id", "position")}}
-    return [Send("induce", {**shared, **slim, "job": job}) for job in jobs_of(state["snapshot"])] or "accept"
-
-
-def _to_rewrite(state: Mapping[str, Any]) -> str | Sequence[Send]:
-    round_ = len(state["rounds"]) + 1
-    thresholds = state["thresholds"]
-    if "rounds" in thresholds and round_ > thresholds["rounds"]:
-        return "accept"
-    going = [unit for unit in state["units"].values() if not unit["done"]]
-    return [Send("rewrite", {**_shared(state), "unit": unit, "round": round_}) for unit in going] or "accept"
+def _unwritten(state: Mapping[str, Any]) -> list[Json]:
+    """Proposals that are still to be rewritten in this round."""
+    done = {unit["skill"]["node"] for unit in state.get("rewritten") or ()}
+    return [unit for node, unit in state["units"].items() if not unit["done"] and node not in done]
 
 
 def _shared(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class Settings(BaseModel):
     """A skill that is not mature is retired when the (1 - quantile) quantile falls below this: even the optimist gives it up."""
     redundant: float = Field(default=0.7, ge=0.0, le=1.0)
     """Two skills whose steps are at least so alike, and whose tasks are in one cluster, are one; the better one stays."""
+    parallel: int = Field(default=8, ge=1)
+    """Clusters, or rewrites, that a graph works on at once; each such batch is a checkpoint of its own."""
     lease: float = Field(default=600.0, gt=0.0)
     """Seconds after which another consolidation may take over from one that stopped."""
 
