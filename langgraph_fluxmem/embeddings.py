@@ -37,6 +37,8 @@ class Embedder(ABC):
 
     fingerprint: str
     dims: int | None
+    lexical: bool = False
+    """Whether likeness means shared words and spellings, not meaning."""
 
     def embed(self, texts: Sequence[str], query: bool = False) -> Matrix:
         """Vectors (n, dims) float32, rows L2-normalised, for n texts. `query` selects the query side of an asymmetric embedding.

@@ -16,7 +16,7 @@ from langgraph_fluxmem.index.view import NamespaceView
 from langgraph_fluxmem.ledger.rows import NodeRow
 from langgraph_fluxmem.requests import Load, Stage
 from langgraph_fluxmem.schema import Namespace, RecalledFact, Vector, Why
-from langgraph_fluxmem.signals import Bench, Propose, Query, Rows, scaled, weighted
+from langgraph_fluxmem.signals import LEXICAL, Bench, Propose, Query, Rows, scaled, weighted
 from langgraph_fluxmem.storing.fields import fact_of
 
 
@@ -31,16 +31,17 @@ def recall_facts(
     served: Mapping[str, float] | None = None,
     exclude: frozenset[str] = frozenset(),
     around: tuple[str, ...] = (),
+    lexical: bool = False,
 ) -> Stage:
     """The at most `k` facts that answer a query best, as `RecalledFact`s with their share of each signal, best first.
 
     `served` maps fact nodes to what past use says of them for this query, in (-1, 1). `exclude` are ids not to return, `around` ids to
-    look around. Equal scores are ordered by id.
+    look around. `lexical` says that the embedding is (`Embedder.lexical`). Equal scores are ordered by id.
 
     Raises:
         ConfigError: `signals` names an unknown signal or a negative weight.
     """
-    chosen = weighted(config.signals, signals)
+    chosen = weighted(LEXICAL if lexical else None, config.signals, signals)
     asked = Query(query, vector, served or {}, around)
     benches = [Bench(asked, view, _allowed(view, exclude)) for view in views if view.size]
     rows = [_candidates(bench, [signal.propose for signal, _ in chosen if signal.propose], max(config.pool, k)) for bench in benches]

@@ -28,6 +28,8 @@ _Sparse = tuple[NDArray[np.intp], NDArray[np.float64]]
 class HashingEmbedder(Embedder):
     """Hashed words and character n-grams (n, 512); the zero vector never occurs."""
 
+    lexical = True
+
     def __init__(self) -> None:
         self.dims = DIMS
         self.fingerprint = f"offline-1:{DIMS}"

@@ -3,7 +3,8 @@
 `propose` names candidates, `score` judges the union of all candidates. Both see a whole namespace as arrays: nothing here loops over
 facts. They know of a fact its terms, its vector, its place in its source and who said it, and nothing else.
 
-How they were chosen and weighted: on LoCoMo, by leaving one conversation out (`tests.benchmarks.locomo`), rounded.
+How they were chosen and weighted: on LoCoMo, by leaving one conversation out (`tests.benchmarks.locomo`), rounded, and only what did not
+cost on 1,200 docstrings of Python's library (first sentence -> the rest).
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ Rows = NDArray[np.int32]
 K1, B = 1.2, 0.75
 FEW = 4096
 """Up to this many facts the cosine of each is worked out at once; of more only that of those asked for."""
+SUBSTANTIAL = 16
+"""Terms from which a text counts as saying something. A prior for longer texts without such a bound was worth more on LoCoMo and cost 3
+points recall@10 where passages are all of some length."""
 REACH = 3
 """How many places on either side of a fact that proved right are looked at."""
 
@@ -226,8 +230,8 @@ def _answers(bench: Bench, rows: Rows) -> Scores:
 
 
 def _substance(bench: Bench, rows: Rows) -> Scores:
-    """Logarithm of the number of terms: who says more is more often what was looked for."""
-    return np.log1p(bench.view.lengths[rows])
+    """1 for what says something, less for what has only a few terms ("Thanks!"); longer texts gain nothing more."""
+    return np.minimum(bench.view.lengths[rows] / np.float32(SUBSTANTIAL), np.float32(1))
 
 
 def _statement(bench: Bench, rows: Rows) -> Scores:
@@ -272,19 +276,21 @@ def _alike(bench: Bench, rows: Rows) -> Scores:
 
 
 SIGNALS: tuple[Signal, ...] = (
-    Signal("dense", 0.6, _dense, _dense_propose),
-    Signal("bm25", 0.0, _bm25, _bm25_propose),
+    Signal("dense", 0.7, _dense, _dense_propose),
+    Signal("bm25", 0.1, _bm25, _bm25_propose),
     Signal("context", 1.0, _context, _context_propose),
     Signal("surroundings", 0.3, _surroundings),
     Signal("source", 0.3, _source),
     Signal("answers", 0.3, _answers),
-    Signal("substance", 0.5, _substance),
+    Signal("substance", 0.4, _substance, absolute=True),
     Signal("statement", 0.15, _statement, absolute=True),
     Signal("served", 0.3, _served, absolute=True),
     Signal("beside", 0.3, _beside, _beside_propose, absolute=True),
     Signal("alike", 0.3, _alike, absolute=True),
 )
-"""All signals with their default weights; 0: measured and left out, unless a weight is given."""
+"""All signals with their default weights."""
+LEXICAL: Mapping[str, float] = {"dense": 0.3, "surroundings": 0.1}
+"""Weights where the embedding is lexical itself, and so says mostly again what BM25 says."""
 
 
 def weighted(*overrides: Mapping[str, float] | None) -> list[tuple[Signal, float]]:
