@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from langgraph_fluxmem.engine import Engine
+    from langgraph_fluxmem.index.view import NamespaceView
     from langgraph_fluxmem.ledger.rows import NodeRow
 
 FEW = 64
@@ -139,19 +140,12 @@ class Reader:
         """The nearest that match, by the exact tier of each namespace (or Chroma, beyond its size)."""
         lists: list[list[_Near]] = []
         for namespace in namespaces:
-            allowed = None
-            if search.matcher is not None or self.omit_expired:
-                shelf = shelves.shelf(namespace)
-                test = self._test(search, shelf)
-                allowed = None if test is None else [row.id for row in shelf.newest(None, test)]
-            if allowed is not None and not allowed:
-                continue
             view = self.engine.projections.view(namespace)
-            rows = None
-            if allowed is not None:
-                rows = view.rows_of(allowed)
-                rows = rows[rows >= 0]
-            top = view.dense_top(vector, stop, allowed=rows)
+            if search.matcher is None and not self.omit_expired:
+                top = view.dense_top(vector, stop)
+            else:
+                shelf = shelves.shelf(namespace)
+                top = _top_of(view, shelf, self._test(search, shelf), vector, stop)
             scores, ops = view.dense_at(vector, top).tolist(), view.ops[top].tolist()
             lists.append(
                 [_Near(round(-score, 6), op, namespace, view.ids[int(row)], score) for score, op, row in zip(scores, ops, top, strict=True)]
@@ -237,6 +231,22 @@ class Reader:
         """Give what was read its time to live again."""
         for namespace, ids in self._renewed.items():
             self.engine.ledger.refresh_expiry(namespace, ids, self.now)
+
+
+def _top_of(view: NamespaceView, shelf: Shelf, test: Test | None, vector: Vector, count: int) -> NDArray[np.int32]:
+    """The nearest rows that pass a test. Most filters are met by one in some dozens, so the nearest are tried first; only if too few of
+    them pass is every entry tested."""
+    if test is None:
+        return view.dense_top(vector, count)
+    asked = 8 * count
+    for _ in range(2):
+        top = view.dense_top(vector, asked)
+        passed = [row for row in top.tolist() if shelf.passes(view.ids[int(row)], test)]
+        if len(passed) >= count or len(top) < asked:
+            return np.array(passed[:count], np.int32)
+        asked *= 8
+    rows = view.rows_of([row.id for row in shelf.newest(None, test)])
+    return view.dense_top(vector, count, allowed=rows[rows >= 0])
 
 
 def matches(condition: MatchCondition, namespace: Namespace) -> bool:

@@ -95,6 +95,12 @@ class Shelf:
                 found = filter(test, found)
             return list(found if count is None else islice(found, count))
 
+    def passes(self, version: str, test: Test) -> bool:
+        """Whether a version is the current one of its node, and passes the test."""
+        with self.lock:
+            row = self._entries.get(version.rpartition(":")[0])
+        return row is not None and row.id == version and test(row)
+
     def expired(self, now: float) -> list[NodeRow]:
         """Those whose time had passed when they were last read from the ledger."""
         if not self._expiring:

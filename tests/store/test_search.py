@@ -11,6 +11,7 @@ from langgraph.store.base import PutOp, SearchOp
 
 from langgraph_fluxmem import FluxMem, FluxMemStore
 from langgraph_fluxmem.storing import reading
+from langgraph_fluxmem.storing.filters import compiled
 from langgraph_fluxmem.storing.shelves import KINDS, Shelves
 from langgraph_fluxmem.testing.conformance.embedding import cosine
 
@@ -126,3 +127,16 @@ def test_shelves_follow_undo_and_what_others_write(mem: FluxMem) -> None:
     shelves.refresh()
     assert shelves.names() == [("b",)]
     assert ledger.namespaces(KINDS) == [("b",)]
+
+
+@pytest.mark.parametrize("where", [{"n": {"$lt": 300}}, {"n": {"$gte": 290}}, {"n": 7}, {"n": -1}, {"rare": True}])
+def test_query_and_filter_find_the_nearest_that_match(store: FluxMemStore, where: dict[str, Any]) -> None:
+    """However rare the filter: the nearest rows are tried first, every entry only then."""
+    rng = np.random.default_rng(5)
+    values = [{"text": " ".join(rng.choice(WORDS, size=5)), "n": number, **({"rare": True} if number in (3, 250) else {})} for number in range(300)]
+    store.batch([PutOp(("a",), str(number), value) for number, value in enumerate(values)])
+    found = store.search(("a",), query="apple fig", filter=where, limit=2)
+    everything = store.search(("a",), query="apple fig", limit=300)
+    matcher = compiled(where)
+    assert matcher is not None
+    assert [item.key for item in found] == [item.key for item in everything if matcher(item.value)][:2]
