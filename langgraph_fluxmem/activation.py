@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from langgraph_fluxmem import context, formation, refinement
+from langgraph_fluxmem import context, formation
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.learned import Learned
 from langgraph_fluxmem.requests import Embed, Fetch, Hidden, LearnedOf, Load, Stage, Views
@@ -29,13 +29,13 @@ def form(activation: Activation, *, config: Config, signals: Mapping[str, float]
     hidden = activation.hidden if activation.round else tuple(sorted((yield Hidden(activation.namespace, lineage, seen))))
     namespaces = (activation.namespace, *activation.also)
     learned: Learned = yield LearnedOf(activation.namespace, hidden)
-    if learned.skills.mature and not refinement.bypassed(activation):
+    if learned.skills.mature and not activation.bypassed:
         formed = yield from _fast(activation.model_copy(update={"hidden": hidden, "position": learned.position}), learned, config)
         if formed is not None:
             return formed
     views = yield Views(namespaces, hidden)
     activation = activation.model_copy(update={"hidden": hidden, "position": max(learned.position, *(view.position for view in views))})
-    if refinement.bypassed(activation):
+    if activation.bypassed:
         return activation.model_copy(update={"facts": (), "steps": (), "episodes": (), "skills": (), "context": ""})
     facts: tuple[RecalledFact, ...] = ()
     situation = activation.situation
@@ -54,7 +54,7 @@ def form(activation: Activation, *, config: Config, signals: Mapping[str, float]
                 config=config,
                 signals=signals,
                 served=learned.served(vectors[0]),
-                exclude=frozenset(activation.shown) | refinement.pruned(activation),
+                exclude=frozenset(activation.shown) | activation.pruned,
                 around=activation.used,
             )
     episodes, skills = _experience(learned, task_vector)

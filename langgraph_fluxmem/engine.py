@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from langgraph_fluxmem import refinement
 from langgraph_fluxmem.branches import BranchView
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.embeddings import Embedder, Matrix
@@ -176,7 +175,7 @@ class Engine:
 
     def advise(self, activation: Activation, actions: Sequence[Action]) -> list[Advice]:
         """Answer `Activation.advise` from what is in memory; the log is read only when the learned state was dropped since the recall."""
-        if refinement.bypassed(activation):
+        if activation.bypassed:
             return [Advice(action=action, score=0.0, value=0.5, risk=0.0, support=0.0, why=Why(path=("bypassed",))) for action in actions]
         learned = self.loaded(activation.namespace, activation.hidden, activation.position)
         if learned is None:

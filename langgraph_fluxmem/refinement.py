@@ -49,16 +49,6 @@ def refined(activation: Activation, feedback: Feedback) -> Activation:
     )
 
 
-def pruned(activation: Activation) -> frozenset[str]:
-    """Ids that this step's edits have cut."""
-    return frozenset(target for edit in activation.edits if edit.action == "prune" for target in edit.targets)
-
-
-def bypassed(activation: Activation) -> bool:
-    """Whether this step goes on without memory."""
-    return any(edit.action == "bypass" for edit in activation.edits)
-
-
 def check_ids(activation: Activation, ids: Sequence[str], memory: str) -> Stage:
     """Refuse an activation of another memory, and ids that this one does not hold.
 

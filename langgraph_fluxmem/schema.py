@@ -265,6 +265,16 @@ class Activation(BaseModel):
         self._advisor = advisor
         return self
 
+    @property
+    def pruned(self) -> frozenset[str]:
+        """Ids that this step's edits have cut."""
+        return frozenset(target for edit in self.edits if edit.action == "prune" for target in edit.targets)
+
+    @property
+    def bypassed(self) -> bool:
+        """Whether this step goes on without memory."""
+        return any(edit.action == "bypass" for edit in self.edits)
+
     def advise(self, actions: Sequence[Action]) -> list[Advice]:
         """Score each admissible action in this situation, in the order given; see `Advice`.
 

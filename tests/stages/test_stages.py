@@ -160,7 +160,7 @@ def test_refinement_keeps_what_was_shown_and_used() -> None:
     assert (once.round, once.shown, once.used) == (1, ("f-a:1", "f-b:1", "f-c:1"), ("f-a:1",))
     twice = refinement.refined(once, Feedback(outcome="failure", harmful=["f-b:1"]))
     assert twice.round == 2
-    assert refinement.pruned(twice) == {"f-b:1"}
+    assert twice.pruned == {"f-b:1"}
 
 
 # ---------------------------------------------------------------------------------------------------------------------- formation
