@@ -241,9 +241,9 @@ def _top_of(view: NamespaceView, shelf: Shelf, test: Test | None, vector: Vector
     asked = 8 * count
     for _ in range(2):
         top = view.dense_top(vector, asked)
-        passed = [row for row in top.tolist() if shelf.passes(view.ids[int(row)], test)]
+        passed = shelf.passing([view.ids[int(row)] for row in top], test)
         if len(passed) >= count or len(top) < asked:
-            return np.array(passed[:count], np.int32)
+            return top[passed[:count]]
         asked *= 8
     rows = view.rows_of([row.id for row in shelf.newest(None, test)])
     return view.dense_top(vector, count, allowed=rows[rows >= 0])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -95,11 +95,13 @@ class Shelf:
                 found = filter(test, found)
             return list(found if count is None else islice(found, count))
 
-    def passes(self, version: str, test: Test) -> bool:
-        """Whether a version is the current one of its node, and passes the test."""
+    def passing(self, versions: Sequence[str], test: Test) -> list[int]:
+        """The places in `versions` of those that are the current ones of their nodes and pass the test."""
         with self.lock:
-            row = self._entries.get(version.rpartition(":")[0])
-        return row is not None and row.id == version and test(row)
+            rows = [self._entries.get(version.rpartition(":")[0]) for version in versions]
+        return [
+            at for at, (version, row) in enumerate(zip(versions, rows, strict=True)) if row is not None and row.id == version and test(row)
+        ]
 
     def expired(self, now: float) -> list[NodeRow]:
         """Those whose time had passed when they were last read from the ledger."""
