@@ -1,0 +1,70 @@
+import json
+
+import numpy as np
+import pytest
+
+from tests.benchmarks import locomo
+from tests.benchmarks.common import CachedEmbeddings, paired_bootstrap
+
+KEYS = {"system", "recall@5", "recall@10", "recall@20", "all@10", "mrr", "by_category", "add_ms", "query_ms_p50", "query_ms_p95"}
+
+
+@pytest.fixture
+def data(tmp_path):
+    turns = [
+        {"id": f"D{session}:{at}", "session": session, "date": f"{at}:00 pm on {session} May, 2023", "speaker": speaker, "text": text}
+        for session, talk in enumerate(
+            [["Do you play an instrument?", "The cello, since I was nine.", "How lovely!"], ["My sister keeps bees.", "In Riga?", "Yes, seven hives."]], 1
+        )
+        for at, (speaker, text) in enumerate(zip(("Ada", "Bob", "Ada"), talk, strict=True), 1)
+    ]
+    turns[3]["photo"] = "a wooden hive"
+    asked = [
+        {"question": "What does Bob play?", "answer": "", "category": 4, "evidence": ["D1:2"]},
+        {"question": "Whose hive is wooden?", "answer": "", "category": 1, "evidence": ["D2:1", "D2:3", "D2:1", "D9:9"]},
+        {"question": "Nothing to find", "answer": "", "category": 5, "evidence": ["D9:9"]},
+    ]
+    path = tmp_path / "data.json"
+    path.write_text(json.dumps({"conversations": [{"id": "1", "speakers": ["Ada", "Bob"], "turns": turns, "questions": asked}]}))
+    return path
+
+
+def test_documents_are_as_the_protocol_says(data):
+    [conversation] = locomo.conversations(data)
+    assert conversation.documents[3].page_content == "My sister keeps bees. [shares a photo: a wooden hive]"
+    assert conversation.documents[3].metadata == {"source": "1/2", "position": 3, "speaker": "Ada", "time": "1:00 pm on 2 May, 2023", "turn": "D2:1"}
+    assert [question.evidence for question in conversation.questions] == [("D1:2",), ("D2:1", "D2:3")]
+
+
+def test_one_run_gives_three_systems_and_their_keys(data, tmp_path, capsys):
+    rows = locomo.main(["--data", str(data), "--embeddings", "offline", "--json", str(tmp_path / "rows.json")])
+    assert [row["system"] for row in rows] == ["fluxmem", "dense", "hybrid"]
+    assert all(set(row) == KEYS for row in rows)
+    assert json.loads((tmp_path / "rows.json").read_text()) == {"rows": rows}
+    assert all(row["recall@10"] == row["recall@20"] == 1.0 for row in rows)
+    assert set(rows[0]["by_category"]) == {"1", "4"}
+    assert "recall@10" in capsys.readouterr().out
+
+
+def test_measures():
+    measured = locomo.Measured([1, 2], [locomo.ranks(["a", "b", "c"], ["b", "x"]), locomo.ranks(["a"], ["a"])], [1.0, 3.0])
+    row = measured.row("s", 0.5)
+    assert (row["recall@5"], row["all@10"], row["mrr"]) == (0.75, 0.5, 0.75)
+    assert row["by_category"] == {"1": 0.5, "2": 1.0}
+    assert row["query_ms_p50"] == 2.0
+
+
+def test_cached_embeddings_embed_a_text_once(tmp_path, monkeypatch):
+    embeddings = CachedEmbeddings("offline")
+    embeddings.warm(["a", "b", "a"])
+    monkeypatch.setattr(embeddings._embedder, "embed", lambda *_: pytest.fail("embedded again"))
+    assert np.array_equal(embeddings.embed_query("a"), embeddings.embed_documents(["b", "a"])[1])
+
+
+def test_paired_bootstrap():
+    mean, low, high = paired_bootstrap([0.1] * 50)
+    assert (mean, low, high) == pytest.approx((0.1, 0.1, 0.1))
+    mean, low, high = paired_bootstrap(np.random.default_rng(0).normal(0, 1, 400))
+    assert low < mean < high
+    assert high - low == pytest.approx(4 * 1 / 20, rel=0.2)
+    assert paired_bootstrap([]) == (0.0, 0.0, 0.0)
