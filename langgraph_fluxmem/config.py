@@ -18,8 +18,9 @@ class Config(BaseModel):
 
     durability: Literal["process", "power"] = "process"
     """``"process"``: an acknowledged write survives a kill. ``"power"``: it is synced to disk first (fsync per group commit)."""
-    exact_max: int = Field(default=50_000, ge=0)
-    """Up to this many vectors per namespace are scored exactly in memory; beyond it Chroma answers."""
+    exact_max: int = Field(default=100_000, ge=0)
+    """Up to this many vectors per namespace are scored exactly in memory; beyond it Chroma answers. (At 100,000 x 384 the exact scan took
+    half of Chroma's time, with all neighbours instead of 61%.)"""
     chroma: str = "auto"
     """``"auto"``: a PersistentClient inside the directory; ``"off"``: no Chroma; else the address of a server (``http://host:port``)."""
     open_namespaces: int = Field(default=256, ge=1)
