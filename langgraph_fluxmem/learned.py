@@ -120,6 +120,8 @@ class Learned:
             lines.append(f"learned: links from tasks to facts in {where} differ from the evidence; rebuild('learned') mends it")
         if self.steps.counts() != fresh.steps.counts():
             lines.append(f"learned: step memory of {where} differs from the evidence; rebuild('learned') mends it")
+        if self.skills.state() != fresh.skills.state():
+            lines.append(f"learned: skills of {where} differ from the ledger; rebuild('learned') mends it")
         if self.episodes.keys() != fresh.episodes.keys():
             lines.append(f"learned: episodes of {where} differ from the ledger; rebuild('learned') mends it")
         return lines

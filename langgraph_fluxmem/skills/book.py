@@ -108,6 +108,11 @@ class SkillBook:
         known = self.counted.get(revision, {})
         return sum(good for good, _ in known.values()), sum(bad for _, bad in known.values())
 
+    def state(self) -> tuple[dict[str, str], dict[str, list[str]], dict[str, dict[str, tuple[float, float]]], dict[str, tuple[int, int]]]:
+        """Current versions, sources, trials and outcomes; what `verify` compares."""
+        sources = {node: sorted(found) for node, found in self.sources.items()}
+        return {node: held.id for node, held in self.skills.items()}, sources, self.counted, self._outcomes
+
     def recall(
         self,
         cosine: Mapping[str, float],
