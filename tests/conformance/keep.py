@@ -12,6 +12,7 @@ from pathlib import Path
 from langgraph_fluxmem.testing.conformance import Conformance, Report, rules_markdown
 
 STORES = {
+    "FluxMemStore": "tests.store.factories:fluxmem",
     "InMemoryStore": "langgraph_fluxmem.testing.conformance.stock:memory",
     "SqliteStore": "langgraph_fluxmem.testing.conformance.stock:sqlite",
     "AsyncSqliteStore": "langgraph_fluxmem.testing.conformance.stock:async_sqlite",
