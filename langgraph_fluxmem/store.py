@@ -26,6 +26,8 @@ from langgraph_fluxmem.storing.fields import configured
 from langgraph_fluxmem.storing.sweeping import Sweeper
 
 if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
     from langgraph_fluxmem.memory import FluxMem
 
 _TTL_KEYS = ("refresh_on_read", "omit_expired", "default_ttl", "sweep_interval_minutes")
@@ -80,25 +82,31 @@ class FluxMemStore(BaseStore):
         *,
         index: IndexConfig | Mapping[str, Any] | None = None,
         ttl: TTLConfig | Mapping[str, Any] | None = None,
+        embeddings: str | Embeddings | None = None,
         **options: Any,
     ) -> Self:
         """The store of the memory at a directory (made when missing) or URL; `options` are those of `FluxMem.open`.
 
         Use it at once, or in ``with`` or ``async with``, which close the memory at the end. The memory is opened on entering, else by the
         first call: never in the event loop's thread by an async one. With ``sweep_interval_minutes`` in `ttl` the sweeper runs from then
-        on. ``index["embed"]`` is the memory's embedding: `Embeddings`, a function of a list of texts (sync or async; known by its name), a string like
-        ``"openai:text-embedding-3-small"``, or left out for the offline one.
+        on.
+
+        ``index["embed"]``, or else `embeddings`, is the memory's embedding: `Embeddings`, a function of a list of texts (sync or async;
+        known by its name), a string like ``"openai:text-embedding-3-small"``, or None for the offline one. A memory that was written with
+        another embedding is opened with that one, also by a store without an index.
 
         Raises:
             ConfigError: a wrong option. When it is opened: what `FluxMem.open` raises.
         """
         fields, embed = configured(index)
+        if embed is not None and embeddings is not None:
+            raise ConfigError("index holds `embed`, and `embeddings` is given, too; a memory has one embedding, leave one of them out")
         chosen = Config.of(options).model_dump(exclude_unset=True)
 
         def opened() -> FluxMem:
             from langgraph_fluxmem.memory import FluxMem  # noqa: PLC0415 - the memory makes stores, too
 
-            return FluxMem.open(conn_string, embeddings=embed, **chosen)
+            return FluxMem.open(conn_string, embeddings=embeddings if embed is None else embed, **chosen)
 
         store = cls(opened, ttl=ttl)
         store._index = fields

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from blockbuster import blockbuster_ctx
 
-from langgraph_fluxmem import ClosedError, ConfigError, DimensionMismatchError, FluxMem, FluxMemStore
+from langgraph_fluxmem import ClosedError, ConfigError, DimensionMismatchError, EmbeddingMismatchError, FluxMem, FluxMemStore
+from langgraph_fluxmem.storing.fields import configured
 from langgraph_fluxmem.testing.conformance.embedding import aembed, embed
 
 from .conftest import INDEX
@@ -74,6 +75,7 @@ def test_wrong_options_are_named_before_anything_is_opened(tmp_path: Path) -> No
         ({"ttl": {"default_ttl": -1}}, "minutes"),
         ({"ttl": {"omit_expired": "yes"}}, "True or False"),
         ({"exact_maximum": 5}, "exact_max"),
+        ({"index": {"embed": embed}, "embeddings": "local"}, "one embedding"),
     ]:
         with pytest.raises(ConfigError, match=said):
             FluxMemStore.from_conn_string(place, **options)
@@ -100,3 +102,15 @@ def test_the_store_of_a_memory_stays_open_as_long_as_the_memory(tmp_path: Path) 
         assert mem.store.get(("a",), "k").value == {"n": 1}
     with pytest.raises(ClosedError):
         mem.store.get(("a",), "k")
+
+
+def test_a_store_without_an_index_on_a_memory_with_an_embedding(tmp_path: Path) -> None:
+    with FluxMemStore.from_conn_string(tmp_path / "memory", index=INDEX, chroma="off") as store:
+        store.put(("a",), "k", {"text": "apple"})
+    with pytest.raises(EmbeddingMismatchError), FluxMemStore.from_conn_string(tmp_path / "memory", chroma="off"):
+        pass
+    same = configured(INDEX)[1]
+    with FluxMemStore.from_conn_string(tmp_path / "memory", embeddings=same, chroma="off") as store:
+        store.put(("a",), "l", {"text": "banana"})
+        assert [item.score for item in store.search(("a",), query="apple")] == [None, None]
+        assert len(store.mem.recall("apple", namespace=("a",)).facts) == 1
