@@ -24,8 +24,19 @@ OBSERVED = 600
 """Characters of the observation that join the task in the query for facts."""
 
 
-def form(activation: Activation, *, config: Config, signals: Mapping[str, float] | None, lineage: str | None, seen: tuple[str, ...]) -> Stage:
-    """Fill an activation: facts, steps, episodes and their context. Rounds after the first go on from what was shown and used."""
+def form(
+    activation: Activation,
+    *,
+    config: Config,
+    signals: Mapping[str, float] | None,
+    lineage: str | None,
+    seen: tuple[str, ...],
+    lexical: bool = False,
+) -> Stage:
+    """Fill an activation: facts, steps, episodes and their context. Rounds after the first go on from what was shown and used.
+
+    `lexical` says that the embedding sees words alone (the offline one): the weights of the signals then are those measured with it.
+    """
     hidden = activation.hidden if activation.round else tuple(sorted((yield Hidden(activation.namespace, lineage, seen))))
     namespaces = (activation.namespace, *activation.also)
     learned: Learned = yield LearnedOf(activation.namespace, hidden)
@@ -56,6 +67,7 @@ def form(activation: Activation, *, config: Config, signals: Mapping[str, float]
                 served=learned.served(vectors[0]),
                 exclude=frozenset(activation.shown) | activation.pruned,
                 around=activation.used,
+                lexical=lexical,
             )
     episodes, skills = _experience(learned, task_vector)
     formed = activation.model_copy(

@@ -48,7 +48,7 @@ class FluxMem:
         self._release = release
         self._closed = False
         self._store: FluxMemStore | None = None
-        self.stages = Stages(engine.config, engine.ledger.memory_id, engine.advise)
+        self.stages = Stages(engine.config, engine.ledger.memory_id, engine.advise, engine.embedder.lexical)
 
     # --------------------------------------------------------------------------------------------------------------- open and close
     @classmethod

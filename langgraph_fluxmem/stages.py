@@ -26,6 +26,7 @@ class Stages:
     config: Config
     memory: str
     advisor: Advisor
+    lexical: bool = False
 
     def remember(
         self, documents: ingestion.Rememberable, *, namespace: Sequence[str], source: str | None, provenance: Provenance
@@ -140,7 +141,9 @@ class Stages:
     def _formed(
         self, activation: Activation, *, signals: Mapping[str, float] | None = None, lineage: str | None = None, seen: tuple[str, ...] = ()
     ) -> Stage:
-        formed: Activation = yield from forming.form(activation, config=self.config, signals=signals, lineage=lineage, seen=seen)
+        formed: Activation = yield from forming.form(
+            activation, config=self.config, signals=signals, lineage=lineage, seen=seen, lexical=self.lexical
+        )
         return formed.bind(self.advisor)
 
 
