@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import reprlib
 import threading
 import traceback
@@ -33,6 +34,8 @@ TOGETHER = 32
 PROCESSES = 2
 """How many of those that start processes."""
 
+_WHERE = re.compile(r"/\S*/site-packages/")
+"""Where packages lie on this machine, which is nothing for a report to say."""
 DETAIL = 600
 """Characters of a result's detail, at most."""
 
@@ -193,7 +196,7 @@ def _explain(error: BaseException, check: Check) -> str:
     frames = [f for f in traceback.walk_tb(error.__traceback__) if f[0].f_code is check.rule.body.__code__]
     said = str(error).strip().splitlines()
     if not isinstance(error, AssertionError):
-        return f"{type(error).__name__}: {said[0][:300] if said else ''}"
+        return f"{type(error).__name__}: {_WHERE.sub('', said[0])[:300] if said else ''}"
     if said:
         return said[0][:300]
     if not frames:
