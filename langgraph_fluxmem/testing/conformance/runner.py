@@ -34,7 +34,7 @@ TOGETHER = 32
 PROCESSES = 2
 """How many of those that start processes."""
 
-_WHERE = re.compile(r"/\S*/site-packages/")
+_WHERE = re.compile(r"/\S*/(site-packages|python3\.\d+)/")
 """Where packages lie on this machine, which is nothing for a report to say."""
 DETAIL = 600
 """Characters of a result's detail, at most."""
