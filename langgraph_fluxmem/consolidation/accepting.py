@@ -15,9 +15,9 @@ from langgraph_fluxmem.consolidation.inducing import Json, alike
 from langgraph_fluxmem.consolidation.maturity import status_of
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.settings import Settings
-from langgraph_fluxmem.consolidation.snapshot import KIND, looked_up_to, operation_id
+from langgraph_fluxmem.consolidation.snapshot import KIND, cursor_name, looked_up_to, operation_id
 from langgraph_fluxmem.episodes import digest
-from langgraph_fluxmem.requests import Call, EmbedFor, Stage
+from langgraph_fluxmem.requests import Call, EmbedFor, Hidden, LearnedOf, Stage
 from langgraph_fluxmem.schema import Applied, EdgeWrite, EvidenceWrite, Namespace, NodeWrite, Plan, Provenance, Text, Write
 from langgraph_fluxmem.skills import SkillBook
 from langgraph_fluxmem.skills.model import Skill, Status, Trials
@@ -25,6 +25,7 @@ from langgraph_fluxmem.text import content_hash
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.engine import Engine
+    from langgraph_fluxmem.learned import Learned
 
 CONTEXTS = 8
 """At most so many contexts of a skill are remembered."""
@@ -64,7 +65,9 @@ def accept(
     """
     namespace, settings = means.namespace, means.settings
     operation = operation_id(snapshot["id"], snapshot["position"])
-    written, since, book = yield Call(lambda engine: _standing(engine, namespace, operation))
+    learned: Learned = yield LearnedOf(namespace, tuple(sorted((yield Hidden(namespace)))))
+    written, since = yield Call(lambda engine: _standing(engine, namespace, operation))
+    book = learned.skills
     if written:
         return {"operation": operation, "active": len(book.active()), "skills": []}
     if since != snapshot["since"]:
@@ -93,14 +96,13 @@ def accept(
     return {"operation": operation, "active": active, "skills": reports}
 
 
-def _standing(engine: Engine, namespace: Namespace, operation: str) -> tuple[bool, int, SkillBook]:
-    """(whether the operation was written already, position that live consolidations have looked up to, skills as they are now)."""
-    ledger = engine.ledger
-    since = looked_up_to(ledger.operations(namespace, limit=1_000_000))
-    return ledger.operation(operation) is not None, since, SkillBook.read(ledger, namespace)
+def _standing(engine: Engine, namespace: Namespace, operation: str) -> tuple[bool, int]:
+    """(whether the operation was written already, position that live consolidations have looked up to)."""
+    return engine.ledger.operation(operation) is not None, looked_up_to(engine.ledger, namespace)
 
 
 def _apply(engine: Engine, plan: Plan, lease: tuple[str, int] | None) -> Applied:
+    engine.ledger.set_cursor(cursor_name(plan.namespace), 1)
     applied = engine.ledger.submit(plan, fence=lease).result()
     engine.projections.follow()
     return applied

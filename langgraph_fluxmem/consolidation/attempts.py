@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from langgraph_fluxmem.episodes import digest
 from langgraph_fluxmem.learning import derived
@@ -16,6 +18,8 @@ from langgraph_fluxmem.skills.model import Done, Skill, follow
 if TYPE_CHECKING:
     from langgraph_fluxmem.learned import Learned
 
+_masked: WeakKeyDictionary[Learned, dict[str, str]] = WeakKeyDictionary()
+_lock = threading.Lock()
 SHOWN_RESULT = 160
 """Characters of a step's result that a model is shown."""
 
@@ -91,6 +95,15 @@ def masked(attempt: Attempt) -> str:
     for span in sorted(spans, key=len, reverse=True):
         text = re.sub(r"(?<!\w)" + r"\W+".join(map(re.escape, span)) + r"(?!\w)", "…", text, flags=re.IGNORECASE)
     return text
+
+
+def masked_tasks(learned: Learned, ids: Iterable[str]) -> dict[str, str]:
+    """Episode version -> its masked task, for those in which something was done. Kept as long as what was learned is: bodies never change."""
+    with _lock:
+        known = _masked.setdefault(learned, {})
+    wanted = dict.fromkeys(ids)
+    known.update((attempt.id, masked(attempt)) for attempt in read(learned, (episode for episode in wanted if episode not in known)))
+    return {episode: known[episode] for episode in wanted if episode in known and episode in learned.episodes}
 
 
 def _names(span: tuple[str, ...], known: Mapping[str, object]) -> bool:

@@ -34,7 +34,7 @@ def induce_cluster(means: Means, job: Mapping[str, Any], snapshot: Mapping[str, 
     namespace, settings = means.namespace, means.settings
     hidden = tuple(sorted((yield Hidden(namespace))))
     learned: Learned = yield LearnedOf(namespace, hidden)
-    book: SkillBook = yield Call(lambda engine: SkillBook.read(engine.ledger, namespace))
+    book = learned.skills
     mine = [held for held in book.skills.values() if held.id in set(job["skills"])]
     ids = dict.fromkeys((*(episode for held in mine for episode in book.sources.get(held.skill.node, {})), *job["episodes"]))
     attempts = read(learned, ids)

@@ -5,12 +5,13 @@ Everything a later step needs is JSON, so that a graph can keep it in its checkp
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from langgraph_fluxmem.consolidation.attempts import context_of, masked, read, trial
+from langgraph_fluxmem.consolidation.attempts import context_of, masked_tasks, read, trial
 from langgraph_fluxmem.consolidation.clusters import cluster, mean_of
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.settings import Settings
@@ -22,11 +23,13 @@ from langgraph_fluxmem.skills.model import Skill, follow
 if TYPE_CHECKING:
     from langgraph_fluxmem.engine import Engine
     from langgraph_fluxmem.learned import Learned
+    from langgraph_fluxmem.ledger import Ledger
 
 KIND = "consolidate"
 """The verb of consolidation's operations in the log."""
 SOURCES = 32
 """Of what a skill was distilled from, at most so many (the latest) say which tasks it is for."""
+PAGE = 256
 Json = dict[str, Any]
 
 
@@ -35,10 +38,24 @@ def operation_id(consolidation: str, position: int) -> str:
     return f"{KIND}-{position}-{consolidation}"
 
 
-def looked_up_to(operations: Sequence[Any]) -> int:
-    """The position up to which live consolidations (operation rows) have looked at episodes; 0 when there is none."""
-    done = [operation for operation in operations if operation.kind == KIND and not operation.undone]
-    return max((int(operation.id.split("-", 2)[1]) for operation in done), default=0)
+def looked_up_to(ledger: Ledger, namespace: Namespace) -> int:
+    """The position up to which live consolidations have looked at episodes; 0 when there is none. Reads the log from its end backwards."""
+    if not ledger.cursor(cursor_name(namespace)):
+        return 0
+    limit = PAGE
+    while True:
+        operations = ledger.operations(namespace, limit=limit)
+        done = next((operation for operation in operations if operation.kind == KIND and not operation.undone), None)
+        if done is not None:
+            return int(done.id.split("-", 2)[1])
+        if len(operations) < limit:
+            return 0
+        limit *= 8
+
+
+def cursor_name(namespace: Namespace) -> str:
+    """Name of the cursor that says whether a namespace was ever consolidated."""
+    return "consolidated " + json.dumps(list(namespace), ensure_ascii=False)
 
 
 def snapshot(means: Means, consolidation: str) -> Stage:
@@ -51,8 +68,8 @@ def snapshot(means: Means, consolidation: str) -> Stage:
     namespace, settings = means.namespace, means.settings
     hidden = tuple(sorted((yield Hidden(namespace))))
     learned: Learned = yield LearnedOf(namespace, hidden)
-    position = learned.position
-    since, judged, book = yield Call(lambda engine: _before(engine, namespace))
+    position, book = learned.position, learned.skills
+    since, judged = yield Call(lambda engine: _before(engine, namespace))
     episodes = [row for row in learned.episodes.values() if row.body is not None and row.body.get("steps") and row.op <= position]
     taken = {episode for sources in book.sources.values() for episode in sources}
     fresh = {row.id for row in episodes if row.op > since or row.id in judged}
@@ -87,12 +104,11 @@ def snapshot(means: Means, consolidation: str) -> Stage:
     return out
 
 
-def _before(engine: Engine, namespace: Namespace) -> tuple[int, frozenset[str], SkillBook]:
-    """(position looked up to, episodes judged since then, skills)."""
-    ledger = engine.ledger
-    since = looked_up_to(ledger.operations(namespace, limit=1_000_000))
-    rows = ledger.evidence(namespace, after=since) if since else []
-    return since, frozenset(row.target.partition("#")[0] for row in rows if "#" in row.target), SkillBook.read(ledger, namespace)
+def _before(engine: Engine, namespace: Namespace) -> tuple[int, frozenset[str]]:
+    """(position looked up to, episodes judged since then)."""
+    since = looked_up_to(engine.ledger, namespace)
+    rows = engine.ledger.evidence(namespace, after=since) if since else []
+    return since, frozenset(row.target.partition("#")[0] for row in rows if "#" in row.target)
 
 
 def _latest(book: SkillBook, held: Held) -> list[str]:
@@ -103,17 +119,17 @@ def _kinds(learned: Learned, ids: Sequence[str]) -> Stage:
     """Episode version -> vector (d,) of the kind of its task: the mean of the task and of the task with its slots masked."""
     nodes, matrix = learned.links.tasks()
     row_of = {node: number for number, node in enumerate(nodes)}
-    attempts = [attempt for attempt in read(learned, dict.fromkeys(ids)) if learned.episodes[attempt.id].node in row_of]
-    texts = {attempt.id: masked(attempt) for attempt in attempts}
+    texts = {episode: text for episode, text in masked_tasks(learned, ids).items() if learned.episodes[episode].node in row_of}
     unique = tuple(dict.fromkeys(texts.values()))
     if not unique:
         return {}
     embedded = yield Embed(unique)
-    vectors = dict(zip(unique, embedded, strict=True))
-    kinds: dict[str, Vector] = {}
-    for attempt in attempts:
-        kinds[attempt.id] = mean_of(np.stack([matrix[row_of[learned.episodes[attempt.id].node]], vectors[texts[attempt.id]]]))
-    return kinds
+    number = {text: at for at, text in enumerate(unique)}
+    own = matrix[[row_of[learned.episodes[episode].node] for episode in texts]]
+    both = own + np.asarray(embedded, np.float32)[[number[text] for text in texts.values()]]
+    norms = np.linalg.norm(both, axis=1, keepdims=True)
+    both /= np.where(norms > 0, norms, 1.0)
+    return dict(zip(texts, both, strict=True))
 
 
 def _clusters(
