@@ -59,7 +59,8 @@ class FluxMemStore(BaseStore):
     ) -> None:
         """A store on an open memory, or on one that is opened by the first call and closed with the store.
 
-        `index` says which `fields` are embedded, with the memory's own embedding; None: nothing is.
+        `index` says which `fields` are embedded, with the memory's own embedding; None: nothing is. On an open memory the sweeper runs
+        from `start_ttl_sweeper` on.
 
         Raises:
             ConfigError: a wrong option, or an `embed` in `index` (the memory has its embedding already).

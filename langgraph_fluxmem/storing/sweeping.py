@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from langgraph_fluxmem.errors import ClosedError
+
 _log = logging.getLogger(__name__)
 
 
 class Sweeper:
-    """Calls `sweep` every `interval` seconds. A sweep that fails is logged and tried again at the next interval."""
+    """Calls `sweep` every `interval` seconds, until it is stopped or the memory is closed. A sweep that fails is logged and tried again."""
 
     def __init__(self, sweep: Callable[[], int], interval: float) -> None:
         self._sweep = sweep
@@ -39,6 +41,8 @@ class Sweeper:
         while not self._stop.wait(self._interval):
             try:
                 gone = self._sweep()
+            except ClosedError:
+                break
             except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the next sweep may succeed
                 _log.exception("the sweep of expired items failed and is tried again in %g s", self._interval)
             else:

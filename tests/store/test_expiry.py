@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from langgraph_fluxmem import ConfigError, FluxMem, FluxMemStore
+from langgraph_fluxmem import ClosedError, ConfigError, FluxMem, FluxMemStore
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.embeddings import resolve
 from langgraph_fluxmem.engine import Engine
@@ -156,3 +156,12 @@ def test_a_configured_sweeper_starts_with_the_store(tmp_path: Path) -> None:
         assert "fluxmem-sweeper" in names
         assert store.start_ttl_sweeper().running() is False
     assert "fluxmem-sweeper" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_the_sweeper_ends_with_the_memory(mem: FluxMem) -> None:
+    def sweep() -> int:
+        raise ClosedError("this memory is closed")
+
+    sweeper = Sweeper(sweep, 0.001)
+    assert sweeper.done.result(30) is None
+    assert sweeper.stop(30)

@@ -151,3 +151,22 @@ def test_two_processes_worth_of_stores_see_each_other(tmp_path: Path) -> None:
     assert one.list_namespaces() == []
     for mem in mems:
         mem.engine.close()
+
+
+def test_nothing_is_left_to_mend(mem: FluxMem) -> None:
+    """After puts, overwrites, deletes, facts and undo every projection is what the ledger says."""
+    facts = mem.remember(["Ada is on the team plan", "Ada has a cat", "Bob pays"], namespace=NS)
+    activation = mem.recall("Ada", namespace=NS)
+    from langgraph_fluxmem import Feedback
+
+    mem.learn(activation, Feedback(outcome="success", used=[facts[0]]))
+    for number in range(20):
+        mem.store.put(NS, str(number % 7), {"text": f"note {number}"})
+    mem.store.delete(NS, "3")
+    mem.store.delete(NS, facts[1].partition(":")[0])
+    mem.store.put(NS, facts[2].partition(":")[0], {"text": "Bob left"})
+    mem.undo(mem.engine.ledger.operations(NS)[0].id)
+    mem.store.search((), query="note")
+    assert mem.verify() == []
+    assert len(mem.store.search(NS, limit=50)) == 6 + 2
+    assert mem.recall("Bob", namespace=NS).facts[0].content == "Bob pays"
