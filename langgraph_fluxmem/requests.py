@@ -109,4 +109,4 @@ class Call:
     read: Callable[[Engine], Any]
 
 
-Request = Embed | EmbedFor | Views | Hidden | Load | LearnedOf | Apply | ApplyAll | Call | Fetch
+Request = Embed | EmbedFor | Views | Hidden | Load | LearnedOf | Apply | Undo | ApplyAll | Call | Fetch
