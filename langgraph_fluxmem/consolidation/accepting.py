@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from langgraph_fluxmem.consolidation import pems
+from langgraph_fluxmem.consolidation.facts import Care, tend
 from langgraph_fluxmem.consolidation.inducing import Json, alike
 from langgraph_fluxmem.consolidation.maturity import status_of
 from langgraph_fluxmem.consolidation.means import Means
@@ -58,21 +59,23 @@ def accept(
     provenance: Provenance,
     lease: tuple[str, int] | None = None,
 ) -> Stage:
-    """Write the operation. Returns JSON: ``operation`` (None when nothing was looked at), ``active``, ``skills`` (`SkillReport` fields).
+    """Write the operation. Returns JSON: ``operation`` (None when nothing was looked at), ``active``, ``skills`` (`SkillReport` fields),
+    ``facts`` (counts of `facts.Care`).
 
     Raises:
         LeaseLostError: the `lease` (name, token) is not held any more; nothing was written.
     """
     namespace, settings = means.namespace, means.settings
     operation = operation_id(snapshot["id"], snapshot["position"])
-    learned: Learned = yield LearnedOf(namespace, tuple(sorted((yield Hidden(namespace)))))
+    hidden = tuple(sorted((yield Hidden(namespace))))
+    learned: Learned = yield LearnedOf(namespace, hidden)
     written, since = yield Call(lambda engine: _standing(engine, namespace, operation))
     book = learned.skills
     if written:
-        return {"operation": operation, "active": len(book.active()), "skills": []}
+        return {"operation": operation, "active": len(book.active()), "skills": [], "facts": {}}
     if since != snapshot["since"]:
         reports = [_report(Skill.of(unit["skill"]), unit, None, "rejected", OVERTAKEN) for unit in units]
-        return {"operation": None, "active": len(book.active()), "skills": reports}
+        return {"operation": None, "active": len(book.active()), "skills": reports, "facts": {}}
     changes, reports = _proposed(units, book, operation)
     _count(snapshot["trials"], changes, book, operation)
     for change in changes.values():
@@ -85,15 +88,19 @@ def accept(
     for change in changes.values():
         reports.append(_scored(change, active))
         writes += _writes(change)
-    if not writes and not snapshot["jobs"]:
-        return {"operation": None, "active": active, "skills": reports}
+    warming = snapshot["warm_up"] and snapshot["episodes"]  # then nothing is written, so that these episodes stay new
+    care: Care = Care() if warming else (yield from tend(means, since, snapshot["position"], hidden, operation))
+    writes += care.writes
+    done = {"active": active, "skills": reports, "facts": {key: getattr(care, key) for key in ("looked_at", "redundant", "linked", "split")}}
+    if not writes and not snapshot["jobs"] and not care.looked_at:
+        return {"operation": None, **done}
     texts = tuple((content_hash(change.skill.match()), change.skill.match()) for change in changes.values())
     if texts:
         new, _ = yield EmbedFor(namespace, texts)
         writes += new.values()
     plan = Plan(operation, KIND, namespace, tuple(writes), provenance)
     yield Call(lambda engine: _apply(engine, plan, lease))
-    return {"operation": operation, "active": active, "skills": reports}
+    return {"operation": operation, **done}
 
 
 def _standing(engine: Engine, namespace: Namespace, operation: str) -> tuple[bool, int]:

@@ -52,6 +52,15 @@ class RoundReport(_Part):
     why: str
 
 
+class FactsReport(_Part):
+    """New facts looked at; how many repeat an older one, complete one, and how many were split."""
+
+    looked_at: int = 0
+    redundant: int = 0
+    linked: int = 0
+    split: int = 0
+
+
 class Report(_Part):
     """Report of one consolidation of one namespace. `operation` is what `undo` takes; None when nothing was written."""
 
@@ -71,6 +80,7 @@ class Report(_Part):
     clusters: list[ClusterReport] = Field(default_factory=list)
     skills: list[SkillReport] = Field(default_factory=list)
     rounds: list[RoundReport] = Field(default_factory=list)
+    facts: FactsReport = FactsReport()
     stopped: str = ""
     replays: int = 0
     calls: int = 0
@@ -101,6 +111,9 @@ def _lines(report: Report) -> Sequence[str]:
         eta = "unknown" if skill.eta is None else f"{skill.eta:.2f} ({skill.eta_from})"
         lines.append(f"  {skill.decision} {skill.name!r} v{skill.number} [{skill.status}], eta {eta}, {skill.tokens} tokens: {skill.why}")
     lines += [f"  round {part.round}: {part.refined} of {part.tried} refined; {part.why}" for part in report.rounds]
+    if report.facts.looked_at or report.facts.split:
+        facts = report.facts
+        lines.append(f"  {facts.looked_at} new facts: {facts.redundant} repeat others, {facts.linked} complete others, {facts.split} split")
     if report.fallbacks:
         lines.append(f"  rules answered for the model {report.fallbacks} times: {'; '.join(report.fallback_reasons)}")
     return lines

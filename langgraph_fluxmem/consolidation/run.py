@@ -88,6 +88,7 @@ def report_of(
             **{key: snapshot_[key] for key in ("id", "namespace", "position", "since", "episodes", "new", "explained", "warm_up")},
             "operation": accepted["operation"],
             "active": accepted["active"],
+            "facts": accepted["facts"],
             "clusters": parts,
             "skills": [*accepted["skills"], *rejected],
             "rounds": list(rounds),
