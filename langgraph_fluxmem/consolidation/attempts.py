@@ -38,7 +38,8 @@ class Act(Done):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An episode: `id` names its version, `outcome` as committed, or as judged later where it was unknown."""
+    """An episode: `id` names its version, `name` is the id it was committed under, `outcome` as committed, or as judged later where that was
+    unknown."""
 
     id: str
     task: str
@@ -46,6 +47,7 @@ class Attempt:
     acts: tuple[Act, ...]
     op: int
     metadata: Mapping[str, Any]
+    name: str = ""
 
     @property
     def leading(self) -> tuple[Act, ...]:
@@ -69,7 +71,7 @@ def read(learned: Learned, ids: Iterable[str]) -> list[Attempt]:
             continue
         acts = _acts(learned, id, row.body)
         if acts:
-            attempts.append(Attempt(id, row.body["task"], _outcome(row.body["outcome"], acts), acts, row.op, row.body.get("metadata", {})))
+            attempts.append(Attempt(id, row.body["task"], _outcome(row.body["outcome"], acts), acts, row.op, row.body.get("metadata", {}), row.body["id"]))
     return sorted(attempts, key=lambda attempt: (attempt.op, attempt.id))
 
 

@@ -1,7 +1,7 @@
 """Replay: what would have come of an episode if the skill had been followed? Answered by a Runnable the user gives.
 
-Its input is a dict: ``task``, ``actions`` (what to do, in order), ``episode`` (id), ``metadata`` (of the episode, for instance the seed of
-its environment). Its output is a bool, a number (success from 1 on), or a dict with ``success``.
+Its input is a dict: ``task``, ``actions`` (what to do, in order), ``episode`` (the id it was committed under) and ``metadata`` (of the episode,
+for instance the seed of its environment). Its output is a bool, a number (success from 1 on), or a dict with ``success``.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def unneeded_steps(replay: Replay, skill: Skill, attempts: Sequence[Attempt], li
 
 
 def _run(replay: Replay, attempt: Attempt, actions: Sequence[Action]) -> Stage:
-    given = {"task": attempt.task, "actions": list(actions), "episode": attempt.id, "metadata": dict(attempt.metadata)}
+    given = {"task": attempt.task, "actions": list(actions), "episode": attempt.name, "metadata": dict(attempt.metadata)}
     return _success((yield Call(lambda _: replay.invoke(given))))
 
 
