@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Part = Literal["stream", "new", "other"]
-KEYS = ("won", "score", "won_last_third", "score_last_third", "new_won", "new_score", "other_won", "other_score", "steps")
+KEYS = ("won", "score", "won_last_third", "score_last_third", "new_won", "new_score", "other_won", "other_score", "steps", "steps_last_third")
 """Measures of a row, in the order they are shown."""
 _T95 = tuple(
     map(
@@ -103,6 +103,7 @@ def measures(games: int) -> dict[str, tuple[Callable[[GameResult], bool], Pick]]
         "other_won": (part("other"), _won),
         "other_score": (part("other"), _score),
         "steps": (part("stream"), _steps),
+        "steps_last_third": (part("stream", last), _steps),
     }
 
 
@@ -182,7 +183,7 @@ def shown(row: Mapping[str, Any], key: str, *, difference: bool = False) -> str:
     value, half = row.get(key), row.get(f"{key}_ci")
     if value is None:
         return "-"
-    digits = 1 if key == "steps" else 2
+    digits = 1 if key.startswith("steps") else 2
     text = f"{value:+.{digits}f}" if difference else f"{value:.{digits}f}"
     return text if half is None else f"{text} ±{half:.{digits}f}"
 

@@ -33,7 +33,7 @@ STREAM = {
     "won_last_third": "won, last third",
     "score": "score",
     "score_last_third": "score, last third",
-    "steps": "commands",
+    "steps_last_third": "commands, last third",
 }
 FROZEN = {
     "new_won": "new games: won",
