@@ -45,8 +45,8 @@ class Column:
 
     def templates(self) -> tuple[str, ...]:
         """What an action must have one of to do this step."""
-        keys = dict.fromkeys(sorted(act.key for act in self.acts))
-        return tuple(keys) if len(keys) == 1 else tuple(dict.fromkeys((self.key(), *keys)))
+        keys = {act.key for act in self.acts}
+        return tuple(sorted(keys if len(keys) == 1 else keys | {self.key()}))
 
 
 def likeness(first: Act, second: Act) -> float:

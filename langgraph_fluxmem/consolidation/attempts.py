@@ -13,13 +13,15 @@ from langgraph_fluxmem.episodes import digest
 from langgraph_fluxmem.learning import derived
 from langgraph_fluxmem.learning.situation import FUNCTION_WORDS, MAX_SPAN, as_text, parse, words
 from langgraph_fluxmem.schema import Action, Outcome
-from langgraph_fluxmem.skills.model import Done, Skill, follow
+from langgraph_fluxmem.skills.model import Done, Skill, follow, followed
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.learned import Learned
 
 _masked: WeakKeyDictionary[Learned, dict[str, str]] = WeakKeyDictionary()
 _lock = threading.Lock()
+BLAMED = 0.5
+"""Part of a skill that an attempt must have followed for a failure at its next step to be the skill's."""
 SHOWN_RESULT = 160
 """Characters of a step's result that a model is shown."""
 
@@ -119,10 +121,17 @@ def context_of(skill: Skill, attempt: Attempt) -> str:
 
 
 def trial(skill: Skill, attempt: Attempt) -> bool | None:
-    """Whether the attempt succeeded by the skill (True), failed by it (False), or says nothing about it (None)."""
-    if attempt.outcome == "unknown" or follow(skill, attempt.acts) is None:
+    """Whether the attempt succeeded by the skill (True), failed by it (False), or says nothing about it (None).
+
+    It failed by the skill when it followed all of it, or ended with a step of it after following at least half.
+    """
+    if attempt.outcome == "unknown":
         return None
-    return attempt.outcome == "success"
+    taken, part = followed(skill, attempt.acts)
+    if taken and part >= 1.0:
+        return attempt.outcome == "success"
+    ended = bool(taken) and taken[-1] == attempt.acts[-1].ordinal
+    return False if attempt.outcome == "failure" and ended and part >= BLAMED else None
 
 
 def latest(attempts: Sequence[Attempt], count: int) -> list[Attempt]:

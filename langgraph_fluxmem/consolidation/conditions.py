@@ -15,9 +15,9 @@ from langgraph_fluxmem.consolidation.maturity import lower_bound
 
 LEAST_GAIN = 0.02
 """What a condition must add to the lower bound."""
-_SLOT = re.compile(r"<([nto])>")
+_SLOT = re.compile(r"<([nto]+)>")
 _NUMBERED = re.compile(r"_(\d)")
-_KINDS = {"n": "from the notes", "t": "from the task", "o": "seen"}
+_KINDS = {"n": "from the notes", "t": "from the task", "nt": "from the task and the notes", "o": "seen"}
 _SAYS = {"n": "a note says", "t": "the task says", "o": "seen"}
 
 
@@ -89,7 +89,7 @@ def readable_action(key: str) -> str:
     def slot(match: re.Match[str]) -> str:
         nonlocal number
         number += 1
-        return f"<{number}, {_KINDS[match[1]]}>"
+        return f"<{number}, {_KINDS.get(match[1], 'named before')}>"
 
     text = _SLOT.sub(slot, key)
     return "<as told>" + text[1:] if text.startswith("= ") else text

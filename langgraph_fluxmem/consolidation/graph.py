@@ -207,7 +207,7 @@ class _Bodies:
         if not state.get("snapshot"):
             return END
         done = {result["cluster"] for result in state.get("results") or ()}
-        slim = {"snapshot": {key: state["snapshot"][key] for key in ("id", "position")}}
+        slim = {"snapshot": {key: state["snapshot"][key] for key in ("id", "position", "trials")}}
         left = [job for job in jobs_of(state["snapshot"]) if job["cluster"] not in done][: self._means(state).settings.parallel]
         return [Send("induce", {**_shared(state), **slim, "job": job}) for job in left] or "accept"
 

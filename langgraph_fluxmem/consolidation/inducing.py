@@ -35,6 +35,7 @@ def induce_cluster(means: Means, job: Mapping[str, Any], snapshot: Mapping[str, 
     hidden = tuple(sorted((yield Hidden(namespace))))
     learned: Learned = yield LearnedOf(namespace, hidden)
     book = learned.skills
+    tried = {held.skill.node: _trials(held.skill, book, snapshot) for held in book.skills.values() if held.id in set(job["skills"])}
     mine = [held for held in book.skills.values() if held.id in set(job["skills"])]
     ids = dict.fromkeys((*(episode for held in mine for episode in book.sources.get(held.skill.node, {})), *job["episodes"]))
     attempts = read(learned, ids)
@@ -54,7 +55,7 @@ def induce_cluster(means: Means, job: Mapping[str, Any], snapshot: Mapping[str, 
         sources = [by_id[episode] for episode in draft.sources]
         told = yield from _told(draft, sources, failures, means.operators, cost)
         node = f"{PREFIX}{digest(namespace, snapshot['id'], job['cluster'], number)}"
-        unit, rejected, runs = yield from _unit(means, replace(told, node=node, position=snapshot["position"]), sources, mine, book)
+        unit, rejected, runs = yield from _unit(means, replace(told, node=node, position=snapshot["position"]), sources, mine, tried)
         out["replays"] += runs
         if unit is not None:
             out["units"].append({**unit, "cluster": job["cluster"]})
@@ -84,8 +85,16 @@ def _told(draft: Induced, sources: Sequence[Attempt], failures: Sequence[Attempt
     return told
 
 
-def _unit(means: Means, draft: Skill, sources: Sequence[Attempt], mine: Sequence[Held], book: SkillBook) -> Stage:
-    """What is proposed of a draft: (unit or None, report of a rejection or None, replays)."""
+def _trials(skill: Skill, book: SkillBook, snapshot: Mapping[str, Any]) -> Trials:
+    """Trials of a skill, with those that this consolidation is about to count."""
+    good, bad = book.trials(skill.revision)
+    counted = book.counted.get(skill.revision, {})
+    new = [success for episode, node, success, _ in snapshot["trials"] if node == skill.node and episode not in counted]
+    return Trials(good + sum(new), bad + len(new) - sum(new))
+
+
+def _unit(means: Means, draft: Skill, sources: Sequence[Attempt], mine: Sequence[Held], tried: Mapping[str, Trials]) -> Stage:
+    """What is proposed of a draft: (unit or None, report of a rejection or None, replays). `tried` are the trials of each skill there is."""
     same = max(mine, key=lambda held: alike(held.skill, draft), default=None)
     if same is None or alike(same.skill, draft) < means.settings.redundant:
         found = yield from _eta(means, draft, sources, Trials())
@@ -97,7 +106,7 @@ def _unit(means: Means, draft: Skill, sources: Sequence[Attempt], mine: Sequence
     if procedure(old) == procedure(draft):
         if old.text() == proposed.text():
             return None, None, 0
-        found = yield from _eta(means, proposed, sources, Trials(*book.trials(old.revision)))
+        found = yield from _eta(means, proposed, sources, tried[old.node])
         return _packed("amend", proposed, same.id, sources, found), None, found.runs
     proposed = replace(proposed, position=draft.position, revision="", trials=Trials(), contexts=(), status="candidate")
     found = yield from _eta(means, proposed, sources, Trials())
@@ -108,9 +117,13 @@ def _unit(means: Means, draft: Skill, sources: Sequence[Attempt], mine: Sequence
         if not better:
             return None, _refused(old, same.id, proposed, found, why), runs
         return _packed("rewrite", proposed, same.id, sources, found, why), None, runs
-    if old.status != "mature" and not book.trials(old.revision)[0]:
+    if old.status != "mature" and not tried[old.node].successes:
         why = "without a replay it is tried live; nothing had succeeded under the version before"
         return _packed("rewrite", proposed, same.id, sources, found, why), None, 0
+    now, before = _followed(draft, sources), _followed(old, sources)
+    if now <= before:
+        why = f"no better: {now} of {len(sources)} successes follow it, and {before} the version before"
+        return None, _refused(old, same.id, proposed, found, why), 0
     rivals = [held.skill for held in mine if held.skill.variant_of == old.node and held.skill.status != "retired"]
     if any(procedure(rival) == procedure(draft) for rival in rivals):
         return None, _refused(old, same.id, proposed, found, "the same variant is being tried live"), 0

@@ -217,6 +217,12 @@ def follow(skill: Skill, run: Sequence[Done]) -> tuple[int, ...] | None:
 
     None when a step is missing, or the skill has none to follow.
     """
+    taken, part = followed(skill, run)
+    return taken if part >= 1.0 and taken else None
+
+
+def followed(skill: Skill, run: Sequence[Done]) -> tuple[tuple[int, ...], float]:
+    """Ordinals of the actions that follow the skill from its first step on, and which part of its steps was reached, in [0, 1]."""
     required = [step for step in skill.steps if step.templates and not step.optional]
     optional = [step for step in skill.steps if step.templates and step.optional]
     taken: list[int] = []
@@ -227,6 +233,4 @@ def follow(skill: Skill, run: Sequence[Done]) -> tuple[int, ...] | None:
             at += 1
         elif any(step.done_by(done) for step in optional) or any(step.again and step.done_by(done) for step in required[:at]):
             taken.append(done.ordinal)
-    if not required:
-        return tuple(taken) or None
-    return tuple(taken) if at == len(required) else None
+    return tuple(taken), at / len(required) if required else 1.0
