@@ -110,11 +110,13 @@ class Embedder(ABC):
 
 
 class LangChainEmbedder(Embedder):
-    """Any LangChain `Embeddings`. The fingerprint is its class and what it says of its model, unless given."""
+    """Any LangChain `Embeddings`. The fingerprint is its class and what it says of its model, unless given; a `lexical` attribute of True
+    says that it sees words alone."""
 
     def __init__(self, embeddings: Embeddings, fingerprint: str | None = None) -> None:
         self.embeddings = embeddings
         self.fingerprint = fingerprint or _fingerprint_of(embeddings)
+        self.lexical = getattr(embeddings, "lexical", False) is True
         self.dims = None
 
     def _embed(self, texts: list[str], query: bool) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import pytest
 from blockbuster import blockbuster_ctx
 
 from langgraph_fluxmem import Episode, Feedback, FluxMem, Step
@@ -41,8 +40,7 @@ async def test_a_cancelled_call_leaves_all_or_nothing(tmp_path: Path) -> None:
             call = asyncio.ensure_future(mem.aremember([f"pair {number} one", f"pair {number} two"]))
             await asyncio.sleep(0.0005 * (number % 6))
             call.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await call
+            await asyncio.wait([call])  # cancelled, or done before that
         await mem.aremember("the end")
         kept = [row.body["content"] for row in mem.engine.ledger.nodes(("memories",)) if row.body]
         pairs = {text[:-4] for text in kept if text.startswith("pair")}

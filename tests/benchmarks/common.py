@@ -32,6 +32,7 @@ class CachedEmbeddings(Embeddings):
     def __init__(self, name: str) -> None:
         self._embedder: Embedder = resolve(EMBEDDINGS[name])
         self.fingerprint = self._embedder.fingerprint
+        self.lexical = self._embedder.lexical
         self._held: dict[str, np.ndarray] = {}
         self._disk: sqlite3.Connection | None = None
         if name != "offline":
