@@ -28,7 +28,7 @@ SHOWN_RESULT = 160
 
 @dataclass(frozen=True, slots=True)
 class Act(Done):
-    """What was done, with the patterns of its situation and the sums of evidence on it."""
+    """What was done, with the patterns of its situation and the sums of evidence on it. `told`: it brought up a note."""
 
     action: Action
     links: tuple[str, ...]
@@ -36,6 +36,7 @@ class Act(Done):
     progress: float
     failure: float
     loss: float
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def _acts(learned: Learned, id: str, body: Mapping[str, Any]) -> tuple[Act, ...]
         key, levels, links = made
         known = learned.steps.steps.get(f"{id}#{ordinal}")
         progress, failure, loss = known.evidence if known is not None else (0.0, 0.0, 0.0)
-        acts.append(Act(ordinal, key, levels, as_text(step["action"]), step["action"], links, step.get("result", ""), progress, failure, loss))
+        acts.append(Act(ordinal, key, levels, as_text(step["action"]), step["action"], links, step.get("result", ""), progress, failure, loss, "notes" in step))
     return tuple(acts)
 
 

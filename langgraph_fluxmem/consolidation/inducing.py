@@ -109,9 +109,9 @@ def _unit(means: Means, draft: Skill, sources: Sequence[Attempt], mine: Sequence
         found = yield from _eta(means, proposed, sources, tried[old.node])
         return _packed("amend", proposed, same.id, sources, found), None, found.runs
     proposed = replace(proposed, position=draft.position, revision="", trials=Trials(), contexts=(), status="candidate")
-    found = yield from _eta(means, proposed, sources, Trials())
+    found = yield from _eta(means, proposed, sources, Trials(), old)
     if means.replay is not None:
-        was = yield from _eta(means, old, sources, Trials())
+        was = yield from _eta(means, old, sources, Trials(), proposed)
         runs = found.runs + was.runs
         better, why = accepts(was.eta, pems.tokens(old.text()), found.eta, pems.tokens(proposed.text()))
         if not better:
@@ -172,9 +172,9 @@ class Rate:
     runs: int = 0
 
 
-def _eta(means: Means, skill: Skill, sources: Sequence[Attempt], trials: Trials) -> Stage:
+def _eta(means: Means, skill: Skill, sources: Sequence[Attempt], trials: Trials, other: Skill | None = None) -> Stage:
     if means.replay is not None:
-        replayed: Replayed = yield from replay_skill(means.replay, skill, sources, means.settings.replays)
+        replayed: Replayed = yield from replay_skill(means.replay, skill, sources, means.settings.replays, other)
         return Rate(replayed.eta, "replay", replayed.outcomes, replayed.runs)
     if trials.rate is not None:
         return Rate(trials.rate, "trials")

@@ -14,7 +14,7 @@ from langgraph_fluxmem.consolidation.attempts import Attempt
 from langgraph_fluxmem.errors import FeedbackError
 from langgraph_fluxmem.requests import Call, Stage
 from langgraph_fluxmem.schema import Action
-from langgraph_fluxmem.skills.model import Skill, follow
+from langgraph_fluxmem.skills.model import Skill, SkillStep, follow, followed
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
@@ -35,21 +35,25 @@ class Replayed:
         return sum(self.outcomes.values()) / len(self.outcomes) if self.outcomes else None
 
 
-def actions_under(skill: Skill, attempt: Attempt) -> tuple[Action, ...] | None:
-    """What would have been done: of the attempt's actions those that follow the skill. None when it did not follow it."""
+def actions_under(skill: Skill, attempt: Attempt, other: Skill | None = None) -> tuple[Action, ...] | None:
+    """What would have been done under a skill: the attempt's actions without those that only the `other` one asks for.
+
+    What neither asks for - a door that had to be opened on the way - stays. None when the attempt lacks a step of the skill.
+    """
     taken = follow(skill, attempt.acts)
     if taken is None:
         return None
-    kept = set(taken)
-    return tuple(act.action for act in attempt.acts if act.ordinal in kept)
+    dropped = set(followed(other, attempt.acts)[0]) - set(taken) if other is not None else set[int]()
+    return tuple(act.action for act in attempt.acts if act.ordinal not in dropped)
 
 
-def replay_skill(replay: Replay, skill: Skill, attempts: Sequence[Attempt], limit: int) -> Stage:
-    """Replay the latest `limit` attempts under a skill; one that lacks a step of it counts as failed. Returns `Replayed`."""
+def replay_skill(replay: Replay, skill: Skill, attempts: Sequence[Attempt], limit: int, other: Skill | None = None) -> Stage:
+    """Replay the latest `limit` attempts under a skill, against the `other` one; an attempt that lacks a step of it counts as failed.
+    Returns `Replayed`."""
     outcomes: dict[str, bool] = {}
     runs = 0
     for attempt in attempts[-limit:]:
-        actions = actions_under(skill, attempt)
+        actions = actions_under(skill, attempt, other)
         outcomes[attempt.id] = False
         if actions:
             runs += 1
@@ -58,21 +62,25 @@ def replay_skill(replay: Replay, skill: Skill, attempts: Sequence[Attempt], limi
 
 
 def unneeded_steps(replay: Replay, skill: Skill, attempts: Sequence[Attempt], limit: int) -> Stage:
-    """Counterfactual replay: for each step, the share of attempts that succeed without it; None where it does nothing of its own.
-    Returns (shares, runs)."""
+    """Counterfactual replay: for each step, the share of attempts that succeed without it; None where that would say nothing: it does
+    nothing of its own, or it reads something, which a replay of what was done knows already. Returns (shares, runs)."""
     shares: list[float | None] = []
     runs = 0
     for number, step in enumerate(skill.steps):
         rest = replace(skill, steps=skill.steps[:number] + skill.steps[number + 1 :])
         good: list[bool] = []
-        if step.templates:
+        if step.templates and not _reads(step, attempts[-limit:]):
             for attempt in attempts[-limit:]:
-                full, actions = actions_under(skill, attempt), actions_under(rest, attempt)
+                full, actions = actions_under(skill, attempt), actions_under(rest, attempt, skill)
                 if actions and full and actions != full:
                     runs += 1
                     good.append((yield from _run(replay, attempt, actions)))
         shares.append(sum(good) / len(good) if good else None)
     return shares, runs
+
+
+def _reads(step: SkillStep, attempts: Sequence[Attempt]) -> bool:
+    return 2 * sum(any(act.told and step.done_by(act) for act in attempt.acts) for attempt in attempts) >= len(attempts)
 
 
 def _run(replay: Replay, attempt: Attempt, actions: Sequence[Action]) -> Stage:

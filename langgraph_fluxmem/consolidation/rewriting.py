@@ -50,7 +50,7 @@ def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
         if written.text() in tried:
             continue
         tried.add(written.text())
-        replayed: Replayed = yield from replay_skill(replay, written, sources, settings.replays)
+        replayed: Replayed = yield from replay_skill(replay, written, sources, settings.replays, skill)
         runs += replayed.runs
         better, why = accepts(unit["eta"], pems.tokens(skill.text()), replayed.eta, pems.tokens(written.text()))
         if better:

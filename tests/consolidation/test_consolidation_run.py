@@ -188,6 +188,17 @@ def test_consolidation_shortens_by_counterfactual_replay(mem: FluxMem):
     assert skill.status == "mature"
 
 
+def test_consolidation_does_not_drop_what_a_step_was_read_for(mem: FluxMem):
+    """A replay of what was done succeeds without reading what to do; an agent would not."""
+    for n in range(5):
+        episode = login(n)
+        read = Step(action={"op": "open", "on": "manual"}, result="press Login last", notes=("press Login last",))
+        commit(mem, episode.model_copy(update={"steps": (read, *episode.steps)}))
+    report = mem.consolidate(namespace=HERE, replay=world())
+    assert skills(mem)[0].steps[0].text == "open on=manual"
+    assert report.stopped == "no skill was refined: nothing left to rewrite"
+
+
 def test_consolidation_says_why_each_run_of_rewriting_stopped(mem: FluxMem):
     commit(mem, *(login(n, scroll=True) for n in range(6)))
     report = mem.consolidate(namespace=HERE, replay=world(), thresholds={"rounds": 1})
