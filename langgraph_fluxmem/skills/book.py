@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -130,15 +131,14 @@ class SkillBook:
 
         """
         found: list[RecalledSkill] = []
-        near = {episode.id: episode for episode in retrieved}
         for node, held in self.skills.items():
             skill = held.skill
             if skill.status not in ("candidate", "mature"):
                 continue
-            sources = list(self.sources.get(node, {}))[-MEMBERS:]
-            likes = [cosine[name] for name in map(node_of, sources) if name in cosine]
+            sources = self.sources.get(node, {})
+            likes = [cosine[name] for name in map(node_of, islice(reversed(sources), MEMBERS)) if name in cosine]
             direct = max(float(np.mean(likes)) if likes else 0.0, float(held.vector @ vector) if vector is not None and held.vector is not None else 0.0)
-            best = max((near[source] for source in sources if source in near), key=lambda episode: episode.score, default=None)
+            best = max((episode for episode in retrieved if episode.id in sources), key=lambda episode: episode.score, default=None)
             inherited = best.score if best is not None else 0.0
             score = max(direct, inherited)
             if score < LEAST:
