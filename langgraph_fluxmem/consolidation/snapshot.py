@@ -9,15 +9,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from langgraph_fluxmem.consolidation.attempts import context_of, masked_tasks, read, trial
-from langgraph_fluxmem.consolidation.clusters import cluster, mean_of
+from langgraph_fluxmem.consolidation.attempts import context_of, read, trial
+from langgraph_fluxmem.consolidation.gathering import Gathered, gather
 from langgraph_fluxmem.consolidation.means import Means
-from langgraph_fluxmem.consolidation.settings import Settings
-from langgraph_fluxmem.requests import Call, Embed, Hidden, LearnedOf, Stage
-from langgraph_fluxmem.schema import Namespace, Vector
-from langgraph_fluxmem.skills import Held, SkillBook
+from langgraph_fluxmem.requests import Call, Hidden, LearnedOf, Stage
+from langgraph_fluxmem.schema import Namespace
+from langgraph_fluxmem.skills import Held
 from langgraph_fluxmem.skills.model import Skill, follow
 
 if TYPE_CHECKING:
@@ -27,8 +24,6 @@ if TYPE_CHECKING:
 
 KIND = "consolidate"
 """The verb of consolidation's operations in the log."""
-SOURCES = 32
-"""Of what a skill was distilled from, at most so many (the latest) say which tasks it is for."""
 PAGE = 256
 Json = dict[str, Any]
 
@@ -89,14 +84,12 @@ def snapshot(means: Means, consolidation: str) -> Stage:
     }
     if out["warm_up"] or not fresh:
         return out
-    pending = [row.id for row in sorted(episodes, key=lambda row: row.op) if row.id in fresh or row.id not in taken]
-    held = book.active()
-    kinds = yield from _kinds(learned, [*pending, *(source for skill in held for source in _latest(book, skill))])
-    for number, (members, skills) in enumerate(_clusters(kinds, book, held, pending, settings)):
+    episodes.sort(key=lambda row: row.op)
+    old = [row.id for row in episodes if row.id not in fresh and row.id not in taken]
+    gathered: list[Gathered] = yield from gather(learned, book, [row.id for row in episodes if row.id in fresh], old, settings)
+    for number, (members, skills) in enumerate(gathered):
         job = _job(members, skills, fresh, learned, out["trials"])
         job["cluster"] = f"c{number}"
-        if not job["new"]:
-            continue
         out["explained"] += len(job["explained"])
         out["clusters"].append({key: len(value) if isinstance(value, list) else value for key, value in job.items()})
         if len(job["new"]) > len(job["explained"]):
@@ -109,43 +102,6 @@ def _before(engine: Engine, namespace: Namespace) -> tuple[int, frozenset[str]]:
     since = looked_up_to(engine.ledger, namespace)
     rows = engine.ledger.evidence(namespace, after=since) if since else []
     return since, frozenset(row.target.partition("#")[0] for row in rows if "#" in row.target)
-
-
-def _latest(book: SkillBook, held: Held) -> list[str]:
-    return list(book.sources.get(held.skill.node, {}))[-SOURCES:]
-
-
-def _kinds(learned: Learned, ids: Sequence[str]) -> Stage:
-    """Episode version -> vector (d,) of the kind of its task: the mean of the task and of the task with its slots masked."""
-    nodes, matrix = learned.links.tasks()
-    row_of = {node: number for number, node in enumerate(nodes)}
-    texts = {episode: text for episode, text in masked_tasks(learned, ids).items() if learned.episodes[episode].node in row_of}
-    unique = tuple(dict.fromkeys(texts.values()))
-    if not unique:
-        return {}
-    embedded = yield Embed(unique)
-    number = {text: at for at, text in enumerate(unique)}
-    own = matrix[[row_of[learned.episodes[episode].node] for episode in texts]]
-    both = own + np.asarray(embedded, np.float32)[[number[text] for text in texts.values()]]
-    norms = np.linalg.norm(both, axis=1, keepdims=True)
-    both /= np.where(norms > 0, norms, 1.0)
-    return dict(zip(texts, both, strict=True))
-
-
-def _clusters(
-    kinds: Mapping[str, Vector], book: SkillBook, held: Sequence[Held], pending: Sequence[str], settings: Settings
-) -> list[tuple[list[str], list[Held]]]:
-    """Pending episodes by cluster, with the skills whose sources have tasks of the same kind."""
-    grounded = [(skill, found) for skill in held if (found := [kinds[source] for source in _latest(book, skill) if source in kinds])]
-    means = [mean_of(np.stack(found)) for _, found in grounded]
-    groups = [part.members for part in cluster(np.stack(means), settings.cosine)] if means else []
-    seeds = [mean_of(np.stack([means[i] for i in group])) for group in groups]
-    placed = [episode for episode in pending if episode in kinds]
-    vectors = np.stack([kinds[episode] for episode in placed]) if placed else np.zeros((0, 1), np.float32)
-    return [
-        ([placed[i] for i in part.members], [grounded[i][0] for i in groups[part.seed]] if part.seed is not None else [])
-        for part in cluster(vectors, settings.cosine, seeds)
-    ]
 
 
 def _job(members: Sequence[str], skills: Sequence[Held], fresh: set[str], learned: Learned, trials: list[Any]) -> Json:
