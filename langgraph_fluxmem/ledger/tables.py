@@ -181,6 +181,7 @@ commits = _table(
 )
 """One at most for each operation. `seen`: JSON array of commit ids."""
 Index("fluxmem_commits_id", commits.c.ns, commits.c.id)
+Index("fluxmem_commits_episode", commits.c.episode)
 
 rests_on = _table("rests_on", _big("base", primary_key=True), _big("op", primary_key=True), rowid=False)
 """`op` refers to something that `base` wrote: an earlier version of the same node, the end of an edge, the target of evidence."""

@@ -85,9 +85,7 @@ def effect(session: Session, asked: set[int]) -> Effect:
                 result.needed.add(other)
     for op in result.revives:
         for base in _column(session, _BASES, op):
-            if base in result.dies:
-                result.needed.add(op)
-            elif base not in result.revives and _dead_since(session, base) is not None:
+            if base not in result.revives and _dead_since(session, base) is not None:
                 undoers = _column(session, _UNDOERS, base)
                 result.needed.update(u for u in undoers if (live[u] if u in live else _dead_since(session, u) is None))
     result.needed -= asked

@@ -16,7 +16,7 @@ from langgraph_fluxmem.schema import EdgeWrite, VectorWrite
 
 from ledger_support import ADA, BOB, DIMS, CommitWrite, content_hash, evidence, fact, gone, plan, vector
 
-NODES = ["n1", "n2", "n3"]
+NODES = ["n1", "n2"]
 TEXTS = ["red", "green", "blue"]
 
 
@@ -87,9 +87,14 @@ class LedgerAgainstModel(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "ledger"):
-            assert self.ledger.check() == []
-            self.ledger.close()
-            shutil.rmtree(self.directory)
+            try:
+                assert self.ledger.check() == []
+                for at in range(len(self.model.log) + 2):
+                    for ns in (ADA, BOB):
+                        assert {row.node: row.id for row in self.ledger.nodes(ns, at=at)} == self.model.current(ns, at), at
+            finally:
+                self.ledger.close()
+                shutil.rmtree(self.directory)
 
     def fresh(self, prefix: str) -> str:
         self.count += 1
@@ -136,7 +141,14 @@ class LedgerAgainstModel(RuleBasedStateMachine):
     @precondition(lambda self: bool(self.model.log))
     @rule(data=st.data(), cascade=st.booleans())
     def undo(self, data, cascade) -> None:
-        target = data.draw(st.sampled_from(self.model.log))
+        self.undo_one(data.draw(st.sampled_from(self.model.log)), cascade)
+
+    @precondition(lambda self: any(op.undoes for op in self.model.log))
+    @rule(data=st.data(), cascade=st.booleans())
+    def undo_an_undo(self, data, cascade) -> None:
+        self.undo_one(data.draw(st.sampled_from([op for op in self.model.log if op.undoes])), cascade)
+
+    def undo_one(self, target: Op, cascade: bool) -> None:
         before, expected = self.model.live(), len(self.model.log) + 1
         dependents = self.ledger.dependents(target.id)
         if target.position not in before:
@@ -179,12 +191,6 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         again = self.ledger.apply(plan(fact("n9"), op=op.id))
         assert (again.position, again.duplicate) == (op.position, True)
 
-    @rule(data=st.data())
-    def look_back(self, data) -> None:
-        at = data.draw(st.integers(0, len(self.model.log) + 1))
-        for ns in (ADA, BOB):
-            assert {row.node: row.id for row in self.ledger.nodes(ns, at=at)} == self.model.current(ns, at)
-
     @invariant()
     def same(self) -> None:
         if not hasattr(self, "ledger"):
@@ -209,5 +215,5 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         assert {row.position for row in self.ledger.operations(limit=1000) if not row.undone} == live
 
 
-LedgerAgainstModel.TestCase.settings = settings(max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+LedgerAgainstModel.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
 TestLedgerAgainstModel = LedgerAgainstModel.TestCase

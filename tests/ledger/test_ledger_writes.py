@@ -464,3 +464,50 @@ def test_two_ledgers_on_one_address(opened):
         assert len(one.nodes(ADA)) == len(two.nodes(ADA)) == i + 1
     assert one.head() == two.head() == 10
     assert one.check() == []
+
+
+# ------------------------------------------------------------------------------------------- several plans, heads, what is held
+def test_several_plans_are_applied_together_or_not_at_all(ledger):
+    ledger.apply(remember("n", id="taken"))
+    together = [remember("a", ns=("one",), op="1"), remember("b", ns=("two",), op="2"), remember("c", ns=("one",), op="3")]
+    assert [applied.position for applied in ledger.submit_many(together).result()] == [2, 3, 4]
+    assert [applied.duplicate for applied in ledger.submit_many(together).result()] == [True] * 3
+    with pytest.raises(LedgerError, match="mint a new id"):
+        ledger.submit_many([remember("d", ns=("three",), op="4"), remember("e", id="taken", op="5")]).result()
+    with pytest.raises(InvalidNamespaceError):
+        ledger.submit_many([remember("d", ns=("three",), op="4"), remember("e", ns=(), op="5")])
+    assert ledger.head() == 4
+    assert ledger.nodes(("three",)) == []
+    assert ledger.apply(remember("d", ns=("three",), op="4")).position == 5
+
+
+def test_heads_are_the_namespaces_that_changed(ledger):
+    ledger.apply(remember("n", op="a"))
+    ledger.apply(remember("n", ns=BOB))
+    assert ledger.heads(0) == {ADA: 1, BOB: 2}
+    assert ledger.heads(1) == {BOB: 2}
+    ledger.undo("a")
+    assert ledger.heads(2) == {ADA: 3}
+
+
+def test_what_a_namespace_holds(ledger, clock):
+    ledger.apply(plan(fact("n", kind="item", key="k", expires_at=clock.now + 1)))
+    clock.now += 2
+    assert ledger.now() == clock.now
+    assert ledger.holds(ADA, ["item"])
+    assert not ledger.holds(ADA, ["fact"])
+    assert not ledger.holds(BOB, ["item"])
+    assert ledger.namespaces() == []
+    assert ledger.namespaces(expired=True) == [ADA]
+    assert ledger.current(ADA, ["k"]) == {}
+    assert list(ledger.current(ADA, ["k"], expired=True)) == ["k"]
+    ledger.sweep_expired()
+    assert not ledger.holds(ADA, ["item"])
+
+
+def test_commits_after_a_position_and_in_any_namespace(ledger):
+    ledger.apply(plan(CommitWrite("c1", "e", "d1"), kind="commit"))
+    ledger.apply(plan(CommitWrite("c2", "e", "d2"), kind="commit", ns=BOB))
+    ledger.apply(plan(CommitWrite("c3", "e", "d3"), kind="commit"))
+    assert [row.id for row in ledger.commits(ADA, after=1)] == ["c3"]
+    assert [row.id for row in ledger.resolve_episode(None, "e")] == ["c1", "c2", "c3"]
