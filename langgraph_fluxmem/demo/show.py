@@ -95,12 +95,11 @@ class Screen(Audience):
                 self.console.print(said)
         elif isinstance(event, GameResult):
             self._results.append(event)
-            if self._live is None and event.part == "stream" and (event.index + 1) % 10 == 0:
+            if self._live is None and event.part == "stream" and (event.index == 0 or (event.index + 1) % 10 == 0):
                 last = [r for r in self._of(event.variant, event.seed) if r.part == "stream"][-10:]
                 won, score = sum(r.won for r in last), sum(r.score for r in last) / len(last)
-                line = (
-                    f"{self._clock()} {event.variant:8} seed {event.seed}: game {event.index + 1:3}, last ten: won {won}, score {score:.2f}"
-                )
+                span = "last ten: " if len(last) == 10 else ""
+                line = f"{self._clock()} {event.variant:8} seed {event.seed}: game {event.index + 1:3}, {span}won {won}, score {score:.2f}"
                 self.console.print(line)
         elif isinstance(event, Finished):
             self._finished.append(event)
