@@ -106,7 +106,9 @@ def _fast(activation: Activation, learned: Learned, config: Config) -> Stage:
     served = sorted(((score, node) for node, score in learned.served(vector).items() if score > 0), reverse=True)[: activation.k]
     rows = yield Fetch("current", (activation.namespace, tuple(node for _, node in served)))
     facts = [
-        RecalledFact(id=rows[node].id, content="", namespace=activation.namespace, score=score, why=Why(signals={"served": score}, path=(fast.id,)))
+        RecalledFact(
+            id=rows[node].id, content="", namespace=activation.namespace, score=score, why=Why(signals={"served": score}, path=(fast.id,))
+        )
         for score, node in served
         if node in rows
     ]
@@ -142,7 +144,12 @@ def _episodes(learned: Learned, nodes: Sequence[str], cosine: NDArray[np.float32
         score = float(cosine[index])
         found.append(
             RecalledEpisode(
-                id=row.id, task=row.body["task"], outcome=row.body["outcome"], steps=len(row.body["steps"]), score=score, why=Why(signals={"dense": score})
+                id=row.id,
+                task=row.body["task"],
+                outcome=row.body["outcome"],
+                steps=len(row.body["steps"]),
+                score=score,
+                why=Why(signals={"dense": score}),
             )
         )
         if len(found) == EPISODES:

@@ -40,7 +40,9 @@ def merge_commits(left: Any, right: Any) -> CommitsChannel:
     """
     for value in (left, right):
         if value is not None and not isinstance(value, dict):
-            raise StateError(f"state key 'memory_commits' holds a {type(value).__name__}; it belongs to the memory nodes, leave it out of updates")
+            raise StateError(
+                f"state key 'memory_commits' holds a {type(value).__name__}; it belongs to the memory nodes, leave it out of updates"
+            )
     old: CommitsChannel = left or {}
     new: CommitsChannel = right or {}
     ids: list[str] = list(dict.fromkeys([*old.get("ids", []), *new.get("ids", [])]))

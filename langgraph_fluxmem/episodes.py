@@ -48,7 +48,13 @@ def digest(*parts: object) -> str:
 
 
 def commit(
-    episode: Episode, *, namespace: Namespace, provenance: Provenance, seen: Sequence[str] = (), activation: str | None = None, learning: bool = True
+    episode: Episode,
+    *,
+    namespace: Namespace,
+    provenance: Provenance,
+    seen: Sequence[str] = (),
+    activation: str | None = None,
+    learning: bool = True,
 ) -> Stage:
     """Store an episode and its evidence in one operation; returns the commit id.
 

@@ -43,7 +43,9 @@ class Learned:
         if head == self.position:
             return
         with self._lock:
-            if self.position and any(change.edit in ("undo", "redo", "erase", "tombstone") for change in ledger.changes(self.position, self.namespace)):
+            if self.position and any(
+                change.edit in ("undo", "redo", "erase", "tombstone") for change in ledger.changes(self.position, self.namespace)
+            ):
                 self.position = 0
                 self.steps, self.links, self.skills, self.episodes = StepMemory(), TaskLinks(), SkillBook(), {}
             head = ledger.head(self.namespace)

@@ -34,7 +34,9 @@ def check_namespace(namespace: object, *, reserved: bool = True) -> Namespace:
         if not label:
             raise InvalidNamespaceError(f"namespace {namespace!r} holds an empty label; {mend}")
         if "." in label or "\x00" in label:
-            raise InvalidNamespaceError(f"namespace label {label!r} holds {'a dot' if '.' in label else 'NUL'}; make it two labels, or replace it")
+            raise InvalidNamespaceError(
+                f"namespace label {label!r} holds {'a dot' if '.' in label else 'NUL'}; make it two labels, or replace it"
+            )
         if any("\ud800" <= char <= "\udfff" for char in label):
             raise InvalidNamespaceError(f"namespace label {label!r} holds a lone surrogate, which no database stores; replace it")
     if reserved and namespace[0] == "langgraph":

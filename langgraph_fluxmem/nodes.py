@@ -156,9 +156,7 @@ class _Bodies:
                 step, changed = taken
                 trace = appended(trace, step)
                 assert step.action is not None
-                repair = repair_after(
-                    Repair.of(activation.repair), step.action, progress=step.progress, loss=step.loss, changed=changed
-                )
+                repair = repair_after(Repair.of(activation.repair), step.action, progress=step.progress, loss=step.loss, changed=changed)
                 activation = activation.model_copy(update={"repair": repair.as_dict()})
         round_ = int(get(state, "memory_round", 0))
         decided: Route = "done" if feedback.done else "next"
@@ -233,7 +231,9 @@ def _feedback(state: Any) -> Feedback:
     if isinstance(value, Feedback):
         return value
     if not isinstance(value, dict):
-        raise StateError(f"state['memory_feedback'] holds a {type(value).__name__}; write `Feedback(...).model_dump()` or a dict of its fields")
+        raise StateError(
+            f"state['memory_feedback'] holds a {type(value).__name__}; write `Feedback(...).model_dump()` or a dict of its fields"
+        )
     return Feedback(**value)
 
 
@@ -260,5 +260,7 @@ def _memory_of_store(store: object) -> FluxMem:
     mem = getattr(store, "mem", None)
     if mem is None:
         found = "no store" if store is None else f"a {type(store).__name__}"
-        raise StateError(f"fluxmem_nodes() without a memory needs a FluxMemStore, and the graph has {found}; compile with `store=mem.store`")
+        raise StateError(
+            f"fluxmem_nodes() without a memory needs a FluxMemStore, and the graph has {found}; compile with `store=mem.store`"
+        )
     return mem

@@ -71,7 +71,9 @@ def _release(key: str, shared: _Shared) -> None:
 def _check_same(engine: Engine, embedder: Embedder, config: Config, key: str) -> None:
     if engine.config != config:
         different = [name for name in Config.model_fields if getattr(engine.config, name) != getattr(config, name)]
-        raise ConfigError(f"{key} is open in this process with other values of {', '.join(different)}; use the same options, or close it first")
+        raise ConfigError(
+            f"{key} is open in this process with other values of {', '.join(different)}; use the same options, or close it first"
+        )
     if engine.embedder.fingerprint != embedder.fingerprint:
         raise ConfigError(
             f"{key} is open in this process with the embedding {engine.embedder.fingerprint!r}, now {embedder.fingerprint!r}; use the same, or close it first"

@@ -143,7 +143,9 @@ def _client(url: str, api_key: str | None) -> Generator[SyncLangGraphClient]:
     try:
         yield client
     except APIStatusError as error:
-        raise ConfigError(f"the server at {url} refused ({error.status_code}): {str(error)[:300]}; is the graph in its langgraph.json?") from error
+        raise ConfigError(
+            f"the server at {url} refused ({error.status_code}): {str(error)[:300]}; is the graph in its langgraph.json?"
+        ) from error
     except httpx.HTTPError as error:
         raise ConfigError(f"no LangGraph server answers at {url}: {error}; start one with `langgraph dev`, or give its address") from error
     finally:

@@ -11,7 +11,9 @@ from langgraph_fluxmem.errors import FluxMemError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument("--url", default="http://127.0.0.1:2024", help="the LangGraph server (default: %(default)s, as `langgraph dev` starts it)")
+    parser.add_argument(
+        "--url", default="http://127.0.0.1:2024", help="the LangGraph server (default: %(default)s, as `langgraph dev` starts it)"
+    )
     parser.add_argument("--namespace", help="the namespace, its labels joined by dots (default: memories; with --list and --remove: all)")
     parser.add_argument("--cron", default=schedule.NIGHTLY, help="when (default: %(default)r, every night at three, UTC)")
     parser.add_argument("--timezone", help="time zone of --cron, as in Europe/Berlin")

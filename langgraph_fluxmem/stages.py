@@ -28,9 +28,7 @@ class Stages:
     advisor: Advisor
     lexical: bool = False
 
-    def remember(
-        self, documents: ingestion.Rememberable, *, namespace: Sequence[str], source: str | None, provenance: Provenance
-    ) -> Stage:
+    def remember(self, documents: ingestion.Rememberable, *, namespace: Sequence[str], source: str | None, provenance: Provenance) -> Stage:
         """Store documents as facts; returns their ids."""
         return (
             yield from ingestion.remember(

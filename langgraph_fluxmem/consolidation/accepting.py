@@ -91,7 +91,11 @@ def accept(
     warming = snapshot["warm_up"] and snapshot["episodes"]  # then nothing is written, so that these episodes stay new
     care: Care = Care() if warming else (yield from tend(means, since, snapshot["position"], hidden, operation))
     writes += care.writes
-    done = {"active": active, "skills": reports, "facts": {key: getattr(care, key) for key in ("looked_at", "redundant", "linked", "split")}}
+    done = {
+        "active": active,
+        "skills": reports,
+        "facts": {key: getattr(care, key) for key in ("looked_at", "redundant", "linked", "split")},
+    }
     if not writes and not snapshot["jobs"] and not care.looked_at:
         return {"operation": None, **done}
     texts = tuple((content_hash(change.skill.match()), change.skill.match()) for change in changes.values())
@@ -128,7 +132,9 @@ def _proposed(units: Sequence[Mapping[str, Any]], book: SkillBook, operation: st
         held = book.skills.get(skill.node)
         current = held.id if held is not None else None
         if current != unit["base"] or skill.node in changes:
-            why = f"stale: made from version {unit['base']}, and {current} is current by now" if current != unit["base"] else "proposed twice"
+            why = (
+                f"stale: made from version {unit['base']}, and {current} is current by now" if current != unit["base"] else "proposed twice"
+            )
             reports.append(_report(skill, unit, current, "rejected", why))
             continue
         version = _version(skill.node, operation)

@@ -61,7 +61,9 @@ class Attempt:
     def transcript(self) -> str:
         """The attempt as text for a model."""
         lines = [f"task: {self.task}", f"outcome: {self.outcome}"]
-        lines += [f"- {act.text}" + (f" -> {' '.join(act.result.split())[:SHOWN_RESULT]}" if act.result.strip() else "") for act in self.acts]
+        lines += [
+            f"- {act.text}" + (f" -> {' '.join(act.result.split())[:SHOWN_RESULT]}" if act.result.strip() else "") for act in self.acts
+        ]
         return "\n".join(lines)
 
 
@@ -74,7 +76,11 @@ def read(learned: Learned, ids: Iterable[str]) -> list[Attempt]:
             continue
         acts = _acts(learned, id, row.body)
         if acts:
-            attempts.append(Attempt(id, row.body["task"], _outcome(row.body["outcome"], acts), acts, row.op, row.body.get("metadata", {}), row.body["id"]))
+            attempts.append(
+                Attempt(
+                    id, row.body["task"], _outcome(row.body["outcome"], acts), acts, row.op, row.body.get("metadata", {}), row.body["id"]
+                )
+            )
     return sorted(attempts, key=lambda attempt: (attempt.op, attempt.id))
 
 
@@ -118,7 +124,9 @@ def _names(span: tuple[str, ...], known: Mapping[str, object]) -> bool:
 def context_of(skill: Skill, attempt: Attempt) -> str:
     """Digest of the context an attempt followed a skill in: its task, and what filled the slots. Equal ones are not distinct contexts."""
     taken = set(follow(skill, attempt.acts) or ())
-    return digest(attempt.task, sorted(act.text for act in attempt.acts if act.ordinal in taken and any("<" in level for level in act.levels)))
+    return digest(
+        attempt.task, sorted(act.text for act in attempt.acts if act.ordinal in taken and any("<" in level for level in act.levels))
+    )
 
 
 def trial(skill: Skill, attempt: Attempt) -> bool | None:
@@ -149,7 +157,21 @@ def _acts(learned: Learned, id: str, body: Mapping[str, Any]) -> tuple[Act, ...]
         key, levels, links = made
         known = learned.steps.steps.get(f"{id}#{ordinal}")
         progress, failure, loss = known.evidence if known is not None else (0.0, 0.0, 0.0)
-        acts.append(Act(ordinal, key, levels, as_text(step["action"]), step["action"], links, step.get("result", ""), progress, failure, loss, "notes" in step))
+        acts.append(
+            Act(
+                ordinal,
+                key,
+                levels,
+                as_text(step["action"]),
+                step["action"],
+                links,
+                step.get("result", ""),
+                progress,
+                failure,
+                loss,
+                "notes" in step,
+            )
+        )
     return tuple(acts)
 
 

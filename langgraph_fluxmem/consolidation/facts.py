@@ -74,7 +74,11 @@ def _gate(means: Means, new: Sequence[NodeRow], hidden: tuple[str, ...], care: C
     others: dict[str, NodeRow] = yield Load(means.namespace, tuple(dict.fromkeys(id for found in near.values() for id in found)))  # noqa: A001
     rules = RuleOperators()
     for row in new:
-        facts = [others[other] for other in near.get(row.id, ()) if other in others and others[other].kind == "fact" and others[other].body is not None]
+        facts = [
+            others[other]
+            for other in near.get(row.id, ())
+            if other in others and others[other].kind == "fact" and others[other].body is not None
+        ]
         if not facts:
             continue
         relations = rules.judge(Relate(_content(row), tuple(map(_content, facts)))).value.relations
@@ -106,7 +110,11 @@ def _split(means: Means, since: int, hidden: tuple[str, ...], operation: str, ca
         return
     learned: Learned = yield LearnedOf(means.namespace, hidden)
     loaded: dict[str, NodeRow] = yield Load(means.namespace, tuple(sorted(used)))
-    candidates = [row for row in loaded.values() if row.kind == "fact" and row.body is not None and len(row.texts) == 1 and len(_content(row)) > OVERLOADED]
+    candidates = [
+        row
+        for row in loaded.values()
+        if row.kind == "fact" and row.body is not None and len(row.texts) == 1 and len(_content(row)) > OVERLOADED
+    ]
     served = _tasks_served(learned) if candidates else {}
     current: dict[str, NodeRow] = yield Call(lambda engine: engine.ledger.current(means.namespace, [row.node for row in candidates]))
     for row in candidates:

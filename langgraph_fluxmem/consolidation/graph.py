@@ -141,7 +141,11 @@ class _Bodies:
         means, name = self._means(state), state["consolidation"]
         if (yield from acquire(means.namespace, name, means.settings)) is None:
             _tell(state, "skipped", why=BUSY)
-            return {"report": skipped(means.namespace, name, BUSY).model_dump(mode="json"), "stopped": BUSY, "finished": state["finished"] + 1}
+            return {
+                "report": skipped(means.namespace, name, BUSY).model_dump(mode="json"),
+                "stopped": BUSY,
+                "finished": state["finished"] + 1,
+            }
         taken: Json = yield from snapshot(means, name)
         _tell(state, "snapshot", position=taken["position"], new=taken["new"], clusters=len(taken["jobs"]))
         return {"snapshot": taken, "stopped": begun(taken) or "nothing was proposed"}
@@ -285,5 +289,7 @@ def _memory_of(store: object) -> FluxMem:
     mem = getattr(store, "mem", None)
     if mem is None:
         found = "no store" if store is None else f"a {type(store).__name__}"
-        raise StateError(f"the consolidation graph needs a memory, and it has {found}; give `consolidation_graph(mem)`, or run it with a FluxMemStore")
+        raise StateError(
+            f"the consolidation graph needs a memory, and it has {found}; give `consolidation_graph(mem)`, or run it with a FluxMemStore"
+        )
     return mem

@@ -101,7 +101,14 @@ def _unit(means: Means, draft: Skill, sources: Sequence[Attempt], mine: Sequence
         return _packed("new", draft, None, sources, found), None, found.runs
     old = same.skill
     proposed = replace(
-        old, name=draft.name, when=draft.when, steps=draft.steps, pitfalls=draft.pitfalls, number=old.number + 1, base=same.id, source=draft.source
+        old,
+        name=draft.name,
+        when=draft.when,
+        steps=draft.steps,
+        pitfalls=draft.pitfalls,
+        number=old.number + 1,
+        base=same.id,
+        source=draft.source,
     )
     if procedure(old) == procedure(draft):
         if old.text() == proposed.text():

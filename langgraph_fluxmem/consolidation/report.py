@@ -106,7 +106,10 @@ class Report(_Part):
 
 
 def _lines(report: Report) -> Sequence[str]:
-    lines = [f"  cluster {part.cluster}: {part.episodes} episodes, {part.new} new, {part.explained} explained; {part.why}" for part in report.clusters]
+    lines = [
+        f"  cluster {part.cluster}: {part.episodes} episodes, {part.new} new, {part.explained} explained; {part.why}"
+        for part in report.clusters
+    ]
     for skill in report.skills:
         eta = "unknown" if skill.eta is None else f"{skill.eta:.2f} ({skill.eta_from})"
         lines.append(f"  {skill.decision} {skill.name!r} v{skill.number} [{skill.status}], eta {eta}, {skill.tokens} tokens: {skill.why}")

@@ -33,7 +33,11 @@ def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
     out: Json = {**unit, "trace": list(unit["trace"]), "cost": cost.as_dict(), "replays": 0}
     skill = Skill.of(unit["skill"])
     if replay is None:
-        return {**out, "done": True, "trace": [*out["trace"], _entry(round_, False, 0.0, None, "without a replay no rewrite is accepted offline")]}
+        return {
+            **out,
+            "done": True,
+            "trace": [*out["trace"], _entry(round_, False, 0.0, None, "without a replay no rewrite is accepted offline")],
+        }
     learned: Learned = yield LearnedOf(namespace, tuple(sorted((yield Hidden(namespace)))))
     sources = read(learned, unit["sources"])
     if not sources:
@@ -44,7 +48,9 @@ def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
     why = "nothing left to rewrite"
     tried: set[str] = {skill.text()}
     for proposal in range(PROPOSALS):
-        judged: Judgement[Drafted] = yield Call(_asker(operators, _task(skill, unit, unneeded, sources, PROPOSALS * (round_ - 1) + proposal)))
+        judged: Judgement[Drafted] = yield Call(
+            _asker(operators, _task(skill, unit, unneeded, sources, PROPOSALS * (round_ - 1) + proposal))
+        )
         cost.add(judged)
         written = skill.redrafted(judged.value, skill.steps, source="model" if judged.by == "model" else skill.source)
         if written.text() in tried:
@@ -72,8 +78,7 @@ def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
 def _task(skill: Skill, unit: Mapping[str, Any], unneeded: Sequence[float | None], sources: Sequence[Attempt], round_: int) -> Rewrite:
     failed = [attempt for attempt in sources if not unit["replayed"].get(attempt.id, True)]
     templates = tuple(
-        Template(step.text, sum(any(step.done_by(act) for act in attempt.acts) for attempt in sources), step.when)
-        for step in skill.steps
+        Template(step.text, sum(any(step.done_by(act) for act in attempt.acts) for attempt in sources), step.when) for step in skill.steps
     )
     return Rewrite(
         draft=skill.draft(),

@@ -17,7 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 Part = Literal["stream", "new", "other"]
-KEYS = ("won", "score", "won_last_third", "score_last_third", "new_won", "new_score", "other_won", "other_score", "steps", "steps_last_third")
+KEYS = (
+    "won",
+    "score",
+    "won_last_third",
+    "score_last_third",
+    "new_won",
+    "new_score",
+    "other_won",
+    "other_score",
+    "steps",
+    "steps_last_third",
+)
 """Measures of a row, in the order they are shown."""
 _T95 = tuple(
     map(

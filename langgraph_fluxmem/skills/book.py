@@ -137,7 +137,10 @@ class SkillBook:
                 continue
             sources = self.sources.get(node, {})
             likes = [cosine[name] for name in map(node_of, islice(reversed(sources), MEMBERS)) if name in cosine]
-            direct = max(float(np.mean(likes)) if likes else 0.0, float(held.vector @ vector) if vector is not None and held.vector is not None else 0.0)
+            direct = max(
+                float(np.mean(likes)) if likes else 0.0,
+                float(held.vector @ vector) if vector is not None and held.vector is not None else 0.0,
+            )
             best = max((episode for episode in retrieved if episode.id in sources), key=lambda episode: episode.score, default=None)
             inherited = best.score if best is not None else 0.0
             score = max(direct, inherited)

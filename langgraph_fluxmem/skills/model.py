@@ -112,7 +112,10 @@ class Skill:
 
     def lines(self) -> tuple[str, ...]:
         """Its steps, one line each, with their conditions."""
-        return tuple(f"{step.text} ({'only if ' if step.optional else 'if '}{'; '.join(step.when)})" if step.when else step.text for step in self.steps)
+        return tuple(
+            f"{step.text} ({'only if ' if step.optional else 'if '}{'; '.join(step.when)})" if step.when else step.text
+            for step in self.steps
+        )
 
     def match(self) -> str:
         """What a task is compared with: when to use it, without the words around."""
@@ -143,7 +146,9 @@ class Skill:
             else:
                 steps.append(replace(templates[drafted.template], text=text, when=()))
         pitfalls = tuple(" ".join(pitfall.split()) for pitfall in draft.pitfalls)
-        return replace(self, name=" ".join(draft.name.split()), when=" ".join(draft.when.split()), steps=tuple(steps), pitfalls=pitfalls, source=source)
+        return replace(
+            self, name=" ".join(draft.name.split()), when=" ".join(draft.when.split()), steps=tuple(steps), pitfalls=pitfalls, source=source
+        )
 
     def body(self) -> dict[str, Any]:
         """As JSON, for the ledger and for a graph's state."""

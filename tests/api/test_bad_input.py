@@ -244,7 +244,9 @@ def test_use_after_close_is_refused(tmp_path: Path) -> None:
 def test_every_error_is_ours_and_a_standard_type() -> None:
     from langgraph_fluxmem import errors
 
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FluxMemError) and kind is not FluxMemError]
+    kinds = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FluxMemError) and kind is not FluxMemError
+    ]
     assert len(kinds) > 15
     for kind in kinds:
         assert issubclass(kind, (ValueError, RuntimeError, OSError, KeyError, ImportError)), kind

@@ -22,7 +22,9 @@ def test_there_are_fences() -> None:
 def test_fence_runs(number: int, tmp_path: Path) -> None:
     script = tmp_path / "fence.py"
     script.write_text(FENCES[number])
-    done = subprocess.run([sys.executable, "-W", "error::ResourceWarning", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error::ResourceWarning", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -37,7 +37,9 @@ class CachedEmbeddings(Embeddings):
         self._disk: sqlite3.Connection | None = None
         if name != "offline":
             self._disk = sqlite3.connect(cache_folder() / f"embeddings-{name}.sqlite", check_same_thread=False)
-            self._disk.execute("CREATE TABLE IF NOT EXISTS vectors (fingerprint TEXT, hash TEXT, vector BLOB, PRIMARY KEY (fingerprint, hash))")
+            self._disk.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (fingerprint TEXT, hash TEXT, vector BLOB, PRIMARY KEY (fingerprint, hash))"
+            )
 
     def warm(self, texts: Sequence[str]) -> None:
         """Make the vectors of these texts now."""
@@ -70,7 +72,11 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> No
     cells = [list(columns), *([_cell(row.get(column)) for column in columns] for row in rows)]
     widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
     for line in cells:
-        print("  ".join(text.ljust(width) if index == 0 else text.rjust(width) for index, (text, width) in enumerate(zip(line, widths, strict=True))).rstrip())
+        print(
+            "  ".join(
+                text.ljust(width) if index == 0 else text.rjust(width) for index, (text, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+        )
 
 
 def write_json(path: str | Path | None, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -95,10 +95,14 @@ def main() -> None:
     options = parser.parse_args()
     rows = [measure(int(episodes), options.kinds) for episodes in options.episodes.split(",")]
     for row in rows:
-        print(f"{row['episodes']} episodes of {row['kinds']} kinds; commit {row['commit_ms']:.2f} ms, recall {row['recall_ms']:.1f} ms, {row['rss_mb']:.0f} MB")
+        print(
+            f"{row['episodes']} episodes of {row['kinds']} kinds; commit {row['commit_ms']:.2f} ms, recall {row['recall_ms']:.1f} ms, {row['rss_mb']:.0f} MB"
+        )
         for name in ("first", "ten", "hundred"):
             part = row[name]
-            print(f"  {name:8} {part['seconds']:7.2f} s ({part['cpu']:.2f} s cpu)  {part['explained']} of {part['new']} explained, {part['induced']} induced, {part['skills']} skills")
+            print(
+                f"  {name:8} {part['seconds']:7.2f} s ({part['cpu']:.2f} s cpu)  {part['explained']} of {part['new']} explained, {part['induced']} induced, {part['skills']} skills"
+            )
     if options.json:
         options.json.write_text(json.dumps({"rows": rows}, indent=1))
 

@@ -155,7 +155,9 @@ def ablation(mem: FluxMem, data: Sequence[Conversation], whole: Measured) -> lis
 
 
 def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.locomo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.locomo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", required=True, help="the file with conversations and questions")
     parser.add_argument("--embeddings", choices=("minilm", "offline"), default="minilm")
     parser.add_argument("--json", help="write the rows to this file")

@@ -33,7 +33,10 @@ def recorded(memory: Path, place: Path) -> list[Episode]:
         source.backup(copy)
     with FluxMem.open(place, chroma="off") as mem:
         bodies = [row.body for row in mem.engine.ledger.nodes(HERE, kinds=("episode",)) if row.body and row.body.get("steps")]
-    return [Episode(task=body["task"], steps=tuple(steps_of(body)), outcome=body["outcome"], score=body["score"], id=body["id"]) for body in bodies]
+    return [
+        Episode(task=body["task"], steps=tuple(steps_of(body)), outcome=body["outcome"], score=body["score"], id=body["id"])
+        for body in bodies
+    ]
 
 
 def replaying(games: Path) -> RunnableLambda[dict[str, Any], bool]:
@@ -73,7 +76,10 @@ def main() -> None:
                 start = time.perf_counter()
                 report = mem.consolidate(namespace=HERE, replay=replaying(options.games))
                 skills = [
-                    {key: getattr(skill, key) for key in ("decision", "status", "number", "eta", "eta_from", "tokens", "pems", "why", "steps")}
+                    {
+                        key: getattr(skill, key)
+                        for key in ("decision", "status", "number", "eta", "eta_from", "tokens", "pems", "why", "steps")
+                    }
                     for skill in report.skills
                 ]
                 rounds = [part.model_dump() for part in report.rounds]
@@ -97,7 +103,9 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     mpl.use("svg")
     import matplotlib.pyplot as plt
 
-    kept = [(row["episodes"], skill) for row in rows for skill in row["skills"] if skill["decision"] != "rejected" and skill["pems"] is not None]
+    kept = [
+        (row["episodes"], skill) for row in rows for skill in row["skills"] if skill["decision"] != "rejected" and skill["pems"] is not None
+    ]
     refused = [(row["episodes"], skill) for row in rows for skill in row["skills"] if skill["decision"] == "rejected"]
     figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(7, 5))
     above.plot([at for at, _ in kept], [skill["pems"] for _, skill in kept], "o-", label="PEMS")

@@ -27,7 +27,16 @@ import numpy as np
 from .store_systems import BATCH, STORES, SYSTEMS, Case, Data
 
 KEYS = ("add_ms_p50", "bulk_add_per_s", "search_ms_p50", "search_ms_p95", "rss_mb", "disk_mb")
-ITEM_KEYS = ("put_ms_p50", "get_ms_p50", "search_ms_p50", "filter_ms_p50", "query_ms_p50", "query_filter_ms_p50", "prefix_query_ms_p50", "open_ms")
+ITEM_KEYS = (
+    "put_ms_p50",
+    "get_ms_p50",
+    "search_ms_p50",
+    "filter_ms_p50",
+    "query_ms_p50",
+    "query_filter_ms_p50",
+    "prefix_query_ms_p50",
+    "open_ms",
+)
 LIMIT_S = 8.0
 """A measurement ends after this long, if it has at least `LEAST` samples."""
 LEAST = 10
@@ -109,7 +118,13 @@ def measure_items(case: Case, place: Path) -> dict[str, Any]:
     store, close = STORES[case.system](data, place)
 
     def value(fact: int) -> dict[str, Any]:
-        return {"text": data.texts[fact], "kind": f"kind{fact // case.namespaces % 20}", "n": fact, "tags": ["a", "b"], "meta": {"lang": "en"}}
+        return {
+            "text": data.texts[fact],
+            "kind": f"kind{fact // case.namespaces % 20}",
+            "n": fact,
+            "tags": ["a", "b"],
+            "meta": {"lang": "en"},
+        }
 
     def name(fact: int) -> tuple[str, str]:
         return ("tenant", f"n{data.namespace(fact)}")
@@ -152,7 +167,15 @@ def measure_items(case: Case, place: Path) -> dict[str, Any]:
 def run_case(case: Case) -> dict[str, Any]:
     """Measure in a process of its own; a system that cannot run says why under ``error``."""
     with tempfile.TemporaryDirectory(prefix="fluxmem-store-") as folder:
-        command = [sys.executable, "-m", "tests.benchmarks.store", "--case", json.dumps(asdict(case)), "--place", str(Path(folder) / "place")]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.benchmarks.store",
+            "--case",
+            json.dumps(asdict(case)),
+            "--place",
+            str(Path(folder) / "place"),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["it ended without a word"])[-1][:200]}
@@ -173,7 +196,11 @@ def table(cases: list[Case], keys: tuple[str, ...]) -> list[dict[str, Any]]:
         measured = run_case(case)
         rows.append({"system": case.system, "facts": case.facts, "namespaces": case.namespaces, **measured})
         said = measured.get("error")
-        print(f"{case.system:20}{case.facts:9,}{case.namespaces:12,}", said or " ".join(f"{shown(measured[key]):>20}" for key in keys), flush=True)
+        print(
+            f"{case.system:20}{case.facts:9,}{case.namespaces:12,}",
+            said or " ".join(f"{shown(measured[key]):>20}" for key in keys),
+            flush=True,
+        )
     return rows
 
 
@@ -192,7 +219,9 @@ def main(arguments: list[str] | None = None) -> None:
         print(json.dumps((measure_facts if case.table == "facts" else measure_items)(case, options.place)))
         return
     wanted = [name for name in options.systems.split(",") if name]
-    grid = [(int(size), int(count)) for size in options.sizes.split(",") for count in options.namespaces.split(",") if int(count) <= int(size)]
+    grid = [
+        (int(size), int(count)) for size in options.sizes.split(",") for count in options.namespaces.split(",") if int(count) <= int(size)
+    ]
     made: dict[str, Any] = {}
     for kind, systems, keys in (("facts", SYSTEMS, KEYS), ("items", STORES, ITEM_KEYS)):
         if kind in options.tables.split(","):

@@ -33,7 +33,9 @@ class Data:
         chosen = rng.integers(0, facts, queries)
         noise = _unit(rng.standard_normal((queries, DIMS)))
         first = facts + extra
-        self.queries = [f"{first + number} " + " ".join(words[fact][rng.choice(20, 8, replace=False)]) for number, fact in enumerate(chosen)]
+        self.queries = [
+            f"{first + number} " + " ".join(words[fact][rng.choice(20, 8, replace=False)]) for number, fact in enumerate(chosen)
+        ]
         self.query_namespaces = [self.namespace(int(fact)) for fact in chosen]
         self.vectors = np.concatenate([self.vectors, _unit(self.vectors[chosen] + noise)]).astype(np.float32)
 

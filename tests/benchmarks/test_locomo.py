@@ -14,7 +14,11 @@ def data(tmp_path):
     turns = [
         {"id": f"D{session}:{at}", "session": session, "date": f"{at}:00 pm on {session} May, 2023", "speaker": speaker, "text": text}
         for session, talk in enumerate(
-            [["Do you play an instrument?", "The cello, since I was nine.", "How lovely!"], ["My sister keeps bees.", "In Riga?", "Yes, seven hives."]], 1
+            [
+                ["Do you play an instrument?", "The cello, since I was nine.", "How lovely!"],
+                ["My sister keeps bees.", "In Riga?", "Yes, seven hives."],
+            ],
+            1,
         )
         for at, (speaker, text) in enumerate(zip(("Ada", "Bob", "Ada"), talk, strict=True), 1)
     ]
@@ -32,7 +36,13 @@ def data(tmp_path):
 def test_documents_are_as_the_protocol_says(data):
     [conversation] = locomo.conversations(data)
     assert conversation.documents[3].page_content == "My sister keeps bees. [shares a photo: a wooden hive]"
-    assert conversation.documents[3].metadata == {"source": "1/2", "position": 3, "speaker": "Ada", "time": "1:00 pm on 2 May, 2023", "turn": "D2:1"}
+    assert conversation.documents[3].metadata == {
+        "source": "1/2",
+        "position": 3,
+        "speaker": "Ada",
+        "time": "1:00 pm on 2 May, 2023",
+        "turn": "D2:1",
+    }
     assert [question.evidence for question in conversation.questions] == [("D1:2",), ("D2:1", "D2:3")]
 
 

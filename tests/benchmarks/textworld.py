@@ -63,7 +63,9 @@ def measure(options: Options) -> list[Row]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.textworld", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.textworld", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--seeds", type=seeds, default=tuple(range(1, 13)))
     parser.add_argument("--games", type=positive, default=100)
     parser.add_argument("--first-game", type=int, default=5000)

@@ -27,15 +27,25 @@ def login(number: int, *, ok: bool = True, scroll: bool = False, outcome: str | 
         for n, action in enumerate(actions)
     )
     task = f'Enter the username "{who}" and the password "{word}" and press login.'
-    return Episode(task=task, steps=steps, outcome=outcome or ("success" if ok else "failure"), id=f"login-{number}-{ok}-{scroll}", metadata={"who": who, "word": word})
+    return Episode(
+        task=task,
+        steps=steps,
+        outcome=outcome or ("success" if ok else "failure"),
+        id=f"login-{number}-{ok}-{scroll}",
+        metadata={"who": who, "word": word},
+    )
 
 
 def box(number: int, *, ok: bool = True) -> Episode:
     """Select a box and submit."""
     colour = random.Random(number).choice(["red", "green", "blue", "black"])
     actions = [{"op": "click", "on": colour}, {"op": "click", "on": "submit"}]
-    steps = tuple(Step(observation={"boxes": "red green blue black"}, action=action, progress=float(ok and n)) for n, action in enumerate(actions))
-    return Episode(task=f"Select the {colour} box, then submit", steps=steps, outcome="success" if ok else "failure", id=f"box-{number}-{ok}")
+    steps = tuple(
+        Step(observation={"boxes": "red green blue black"}, action=action, progress=float(ok and n)) for n, action in enumerate(actions)
+    )
+    return Episode(
+        task=f"Select the {colour} box, then submit", steps=steps, outcome="success" if ok else "failure", id=f"box-{number}-{ok}"
+    )
 
 
 def commit(mem: FluxMem, *episodes: Episode) -> None:

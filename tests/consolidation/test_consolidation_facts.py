@@ -13,8 +13,13 @@ def edges(mem: FluxMem, kind: str) -> list[tuple[str, str]]:
 
 def test_consolidation_links_what_repeats_and_what_completes_a_fact_and_hides_nothing(mem: FluxMem):
     first = mem.remember("The red kettle in the kitchen boils water in two minutes", namespace=HERE)
-    again = mem.remember(Document("The red kettle in the kitchen boils water in two minutes.", metadata={"source": "later"}), namespace=HERE)
-    more = mem.remember("The red kettle in the kitchen boils water in two minutes and was bought in Rome by Ada, who paid forty euros to a dealer near the harbour", namespace=HERE)
+    again = mem.remember(
+        Document("The red kettle in the kitchen boils water in two minutes.", metadata={"source": "later"}), namespace=HERE
+    )
+    more = mem.remember(
+        "The red kettle in the kitchen boils water in two minutes and was bought in Rome by Ada, who paid forty euros to a dealer near the harbour",
+        namespace=HERE,
+    )
     mem.remember("Bob plays chess on Sundays", namespace=HERE)
     before = mem.recall("red kettle", namespace=HERE)
     report = mem.consolidate(namespace=HERE)

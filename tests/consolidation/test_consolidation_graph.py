@@ -22,7 +22,13 @@ from langgraph_fluxmem.testing import faults
 
 from .tasks import HERE, box, commit, login, skills, world
 
-KINDS = ["polish the silver spoon", "water every thirsty plant", "feed a hungry goldfish", "wind up the old clock", "sweep that dusty stair"]
+KINDS = [
+    "polish the silver spoon",
+    "water every thirsty plant",
+    "feed a hungry goldfish",
+    "wind up the old clock",
+    "sweep that dusty stair",
+]
 THREAD = {"configurable": {"thread_id": "nightly"}}
 
 
@@ -30,7 +36,10 @@ def chores(count: int = 2) -> list[Episode]:
     """Five clusters, each with a procedure of its own."""
     return [
         Episode(
-            task=kind, outcome="success", id=f"{kind}-{n}", steps=tuple(Step(action=f"{verb} {word}") for verb in ("find", "use") for word in kind.split()[-2:])
+            task=kind,
+            outcome="success",
+            id=f"{kind}-{n}",
+            steps=tuple(Step(action=f"{verb} {word}") for verb in ("find", "use") for word in kind.split()[-2:]),
         )
         for n in range(count)
         for kind in KINDS
@@ -60,7 +69,9 @@ def test_the_consolidation_graph_does_what_consolidate_does(tmp_path: Path):
                 report = report_of(consolidation_graph(mem, replay=world()).invoke({}))
             else:
                 report = mem.consolidate(namespace=HERE, replay=world())
-            texts.append(([skill.text() for skill in skills(mem)], report.stopped, report.replays, [part.model_dump() for part in report.rounds]))
+            texts.append(
+                ([skill.text() for skill in skills(mem)], report.stopped, report.replays, [part.model_dump() for part in report.rounds])
+            )
     assert texts[0] == texts[1]
 
 
@@ -152,7 +163,10 @@ def test_of_two_overlapping_consolidations_one_happens(mem: FluxMem):
     assert first.operation is not None
     assert len(skills(mem)) == 5
     assert [row.id for row in mem.engine.ledger.operations(HERE) if row.kind == "consolidate"] == [first.operation]
-    assert report_of(consolidation_graph(mem, checkpointer=saver).invoke({}, {"configurable": {"thread_id": "third"}})).stopped == "no episode is new"
+    assert (
+        report_of(consolidation_graph(mem, checkpointer=saver).invoke({}, {"configurable": {"thread_id": "third"}})).stopped
+        == "no episode is new"
+    )
 
 
 def test_a_consolidation_whose_lease_was_taken_over_writes_nothing(mem: FluxMem):

@@ -11,7 +11,9 @@ from langgraph_fluxmem.consolidation.induction import induce
 from langgraph_fluxmem.skills import follow
 
 
-def act(n: int, key: str, text: str | None = None, *, links: tuple[str, ...] = (), good: float = 1.0, bad: float = 0.0, loss: float = 0.0) -> Act:
+def act(
+    n: int, key: str, text: str | None = None, *, links: tuple[str, ...] = (), good: float = 1.0, bad: float = 0.0, loss: float = 0.0
+) -> Act:
     text = text or key
     levels = tuple(dict.fromkeys((key.replace("<n>", "<n>"), key)))
     return Act(n, key, levels, text, text, links, "", good, bad, loss)
@@ -54,7 +56,12 @@ def test_consolidation_keeps_the_steps_that_most_successes_share_and_makes_the_o
     ]
     spoilt = [Attempt(f"e{n}", "brew tea", "failure", (act(0, "add milk", good=0.0, bad=1.0),), n, {}) for n in range(6, 9)]
     (found,) = induce([*plain, *milky, *spoilt], Settings())
-    assert [(step.text, step.optional) for step in found.skill.steps] == [("boil", False), ("steep", False), ("add milk", True), ("serve", False)]
+    assert [(step.text, step.optional) for step in found.skill.steps] == [
+        ("boil", False),
+        ("steep", False),
+        ("add milk", True),
+        ("serve", False),
+    ]
     assert found.skill.steps[2].when == ('a note says "with milk"',)
     assert len(found.sources) == 6
     assert found.skill.when == "the task is like: brew tea"
@@ -62,7 +69,9 @@ def test_consolidation_keeps_the_steps_that_most_successes_share_and_makes_the_o
 
 def test_consolidation_says_what_decides_between_two_ways_to_do_a_step():
     def cooked(n: int, how: str, tool: str) -> Attempt:
-        step = Act(1, f"cook with {tool}", ("cook with <o>", f"cook with {tool}"), f"cook {tool}", f"cook {tool}", (f"n:{how} it",), "", 1.0, 0, 0)
+        step = Act(
+            1, f"cook with {tool}", ("cook with <o>", f"cook with {tool}"), f"cook {tool}", f"cook {tool}", (f"n:{how} it",), "", 1.0, 0, 0
+        )
         return Attempt(f"e{n}", "cook", "success", (act(0, "read"), step, act(2, "eat")), n, {})
 
     (found,) = induce([cooked(n, *(("fry", "stove") if n % 2 else ("roast", "oven"))) for n in range(8)], Settings())
@@ -85,7 +94,9 @@ def test_consolidation_needs_successes_that_share_something():
 
 def test_consolidation_makes_pitfalls_of_losses_that_recur_and_not_of_one():
     good = [attempt(f"e{n}", ["boil", "serve"]) for n in range(3)]
-    bad = [Attempt(f"e{n}", "brew tea", "failure", (act(0, "boil"), act(1, "spill", good=0.0, bad=1.0, loss=1.0)), n, {}) for n in range(3, 5)]
+    bad = [
+        Attempt(f"e{n}", "brew tea", "failure", (act(0, "boil"), act(1, "spill", good=0.0, bad=1.0, loss=1.0)), n, {}) for n in range(3, 5)
+    ]
     (found,) = induce([*good, *bad], Settings())
     assert found.skill.pitfalls == ("do not spill: it ended badly 2 of 2 times",)
     (found,) = induce([*good, bad[0]], Settings())
@@ -93,7 +104,9 @@ def test_consolidation_makes_pitfalls_of_losses_that_recur_and_not_of_one():
 
 
 def test_a_rule_prefers_what_held_often_to_what_held_once():
-    rows = [Row(frozenset({"often", f"id{n}"}), 1.0, 1.0) for n in range(10)] + [Row(frozenset({f"odd{n}"}), float(n == 0), 1.0) for n in range(10)]
+    rows = [Row(frozenset({"often", f"id{n}"}), 1.0, 1.0) for n in range(10)] + [
+        Row(frozenset({f"odd{n}"}), float(n == 0), 1.0) for n in range(10)
+    ]
     found = rule(rows, conditions=4, z=1.28)
     assert found.when == ("often",)
     assert (found.good, found.total) == (10.0, 10.0)

@@ -79,7 +79,10 @@ def test_consolidation_costs_nothing_for_episodes_its_skills_explain(mem: FluxMe
 
 
 def test_consolidation_does_not_try_again_what_it_could_not_use_until_something_new_comes(mem: FluxMem):
-    odd = [Episode(task="do the odd thing", outcome="success", id=f"odd{n}", steps=(Step(action=f"trick{n}"), Step(action=f"turn{n}"))) for n in range(4)]
+    odd = [
+        Episode(task="do the odd thing", outcome="success", id=f"odd{n}", steps=(Step(action=f"trick{n}"), Step(action=f"turn{n}")))
+        for n in range(4)
+    ]
     commit(mem, *odd[:3], *(box(n) for n in range(3)))
     first = mem.consolidate(namespace=HERE)
     assert "its successes share no steps" in [part.why for part in first.clusters]
@@ -239,7 +242,11 @@ def test_consolidation_refuses_a_rewrite_that_replays_worse(mem: FluxMem):
 def test_consolidation_keeps_a_mature_skill_and_tries_another_way_beside_it(mem: FluxMem):
     def other(number: int, n: int) -> Episode:
         episode = login(number)
-        steps = (Step(action={"op": "press", "on": "F2"}), Step(action={"op": "paste", "text": "credentials"}), Step(action={"op": "press", "on": "Enter"}, progress=1.0))
+        steps = (
+            Step(action={"op": "press", "on": "F2"}),
+            Step(action={"op": "paste", "text": "credentials"}),
+            Step(action={"op": "press", "on": "Enter"}, progress=1.0),
+        )
         return episode.model_copy(update={"id": f"other{n}", "steps": steps})
 
     commit(mem, *(login(n) for n in range(4)))
@@ -268,7 +275,9 @@ def test_the_compare_and_swap_of_consolidation_refuses_a_stale_version(mem: Flux
         "eta_from": "replay", "replayed": {}, "why": "", "trace": [], "done": True,
     }  # fmt: skip
     result = mem.engine.run(accept(means, {**taken, "trials": []}, [stale], Provenance()))
-    assert [(report["decision"], report["why"].startswith("stale: made from version another:version")) for report in result["skills"]] == [("rejected", True)]
+    assert [(report["decision"], report["why"].startswith("stale: made from version another:version")) for report in result["skills"]] == [
+        ("rejected", True)
+    ]
     assert mem.engine.ledger.nodes(HERE, kinds=("skill",))[0].id == held.id
 
 
@@ -358,7 +367,10 @@ def test_consolidation_by_a_model_takes_its_words_and_keeps_the_procedure(mem: F
     said = {
         "name": "log somebody in",
         "when": "a form asks for a username and a password",
-        "steps": [{"template": n, "text": text} for n, text in enumerate(["focus the name", "type it", "focus the password", "type it too", "press Login"])],
+        "steps": [
+            {"template": n, "text": text}
+            for n, text in enumerate(["focus the name", "type it", "focus the password", "type it too", "press Login"])
+        ],
         "pitfalls": ["never press Cancel"],
     }
     model = ScriptedChatModel(answers=[said])

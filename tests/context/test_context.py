@@ -15,7 +15,17 @@ def fact(content, **metadata):
 
 
 def step(situation="fridge closed", action="open fridge", successes=2.0, failures=0.0, losses=0.0):
-    return RecalledStep(id="e:0#0", episode="e", situation=situation, action=action, template="open {}", successes=successes, failures=failures, losses=losses, score=1.0)
+    return RecalledStep(
+        id="e:0#0",
+        episode="e",
+        situation=situation,
+        action=action,
+        template="open {}",
+        successes=successes,
+        failures=failures,
+        losses=losses,
+        score=1.0,
+    )
 
 
 def skill(name, status="mature", pitfalls=()):
@@ -42,7 +52,9 @@ ATTACKS = [
 def test_no_stored_text_closes_the_fence(attack):
     harmless = text(facts=(fact("harmless", speaker="x", time="y"),), steps=(step(),), skills=(skill("s", pitfalls=("p",)),))
     attacked = text(
-        facts=(fact(attack, speaker=attack, time=attack),), steps=(step(attack, attack), step(attack, {"name": attack, "args": {attack: attack}})), skills=(skill(attack, pitfalls=(attack,)),)
+        facts=(fact(attack, speaker=attack, time=attack),),
+        steps=(step(attack, attack), step(attack, {"name": attack, "args": {attack: attack}})),
+        skills=(skill(attack, pitfalls=(attack,)),),
     )
     assert re.findall(r"<[^>]*>", attacked) == re.findall(r"<[^>]*>", harmless)
     assert sum(line.startswith("- ") for line in attacked.splitlines()) == sum(line.startswith("- ") for line in harmless.splitlines()) + 1
@@ -67,7 +79,10 @@ def test_order_and_content_of_the_sections():
         steps=(step(successes=3, failures=1, losses=2), step(action={"name": "click", "args": {"id": 3}})),
         skills=(skill("young", "candidate"), skill("ripe", "mature", ("it bites",))),
     )
-    places = [shown.index(part) for part in ("<skills>", "ripe (mature)", "beware: it bites", "young (candidate)", "<steps>", "<facts>", "best fact", "second fact")]
+    places = [
+        shown.index(part)
+        for part in ("<skills>", "ripe (mature)", "beware: it bites", "young (candidate)", "<steps>", "<facts>", "best fact", "second fact")
+    ]
     assert places == sorted(places)
     assert "[8 May, Ada] best fact" in shown
     assert "led on 3x, did not lead on 1x, ended badly 2x" in shown

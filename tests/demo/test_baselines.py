@@ -7,7 +7,13 @@ TASK = "Press the lamp and pull the lever."
 
 def episode(name, outcome="success"):
     steps = (
-        Step(observation="a lamp, a lever, a door", action="press lamp", result="It glows.", progress=0.5, actions=("press lamp", "pull door")),
+        Step(
+            observation="a lamp, a lever, a door",
+            action="press lamp",
+            result="It glows.",
+            progress=0.5,
+            actions=("press lamp", "pull door"),
+        ),
         Step(observation="a lamp that glows", action="pull door", result="Nothing.", actions=("press lamp", "pull door", "pull lever")),
         Step(observation="a lamp that glows", action="pull lever", result="Done.", progress=0.5, actions=("pull door", "pull lever")),
     )

@@ -6,7 +6,8 @@ from langgraph_fluxmem.demo.report import GameResult, bootstrap, curve, plot, ro
 
 def played(variant, seed, wins, part="stream", score=0.5):
     return [
-        GameResult(variant, seed, part, i, 5000 + i, bool(won), False, 1.0 if won else score, 20 if won else 50) for i, won in enumerate(wins)
+        GameResult(variant, seed, part, i, 5000 + i, bool(won), False, 1.0 if won else score, 20 if won else 50)
+        for i, won in enumerate(wins)
     ]
 
 

@@ -12,7 +12,13 @@ from langgraph_fluxmem.demo.session import Finished, Opened  # noqa: E402
 from langgraph_fluxmem.demo.show import Screen  # noqa: E402
 from rich.console import Console  # noqa: E402
 
-HELD = {"episodes": 12, "steps": 34, "templates": 5, "links": 6, "best": [{"template": "cook <n> with oven", "led on": 9.0, "failed": 2.0, "lost": 1.0}]}
+HELD = {
+    "episodes": 12,
+    "steps": 34,
+    "templates": 5,
+    "links": 6,
+    "best": [{"template": "cook <n> with oven", "led on": 9.0, "failed": 2.0, "lost": 1.0}],
+}
 SAID = {"action": "cook carrot with oven", "score": 2.5, "value": 0.9, "risk": 0.1, "support": 7.0, "why": ["n:roast the _1 -> cook"]}
 WHY = {
     "game": "train-05009",

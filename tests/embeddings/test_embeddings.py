@@ -55,12 +55,20 @@ def test_offline_is_the_same_in_another_process():
         "import sys; from langgraph_fluxmem.embeddings import resolve;"
         "sys.stdout.write(resolve(None).embed(['Ada plays the violin', '我喜欢吃苹果']).tobytes().hex())"
     )
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "7", "PYTHONPATH": ":".join(sys.path)})
+    other = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONHASHSEED": "7", "PYTHONPATH": ":".join(sys.path)},
+    )
     assert other.stdout == resolve(None).embed(TEXTS[:2]).tobytes().hex()
 
 
 def test_offline_likeness_is_lexical():
-    near, inflected, far = resolve(None).embed(["a violin concert", "concerts for violins", "parking tickets"]) @ resolve(None).embed(["violin concert"])[0]
+    near, inflected, far = (
+        resolve(None).embed(["a violin concert", "concerts for violins", "parking tickets"]) @ resolve(None).embed(["violin concert"])[0]
+    )
     assert near > 0.99
     assert inflected > 0.9
     assert far < 0.3

@@ -110,7 +110,9 @@ class Findings:
         return not self.lost and not self.wrong
 
 
-def run(address: str, kills: int, *, fault: str = "", durability: str = "process", seed: int = 0, least: int = 20, progress: bool = False) -> Findings:
+def run(
+    address: str, kills: int, *, fault: str = "", durability: str = "process", seed: int = 0, least: int = 20, progress: bool = False
+) -> Findings:
     """Kill `kills` children one after the other; each gets to acknowledge at least `least` operations. Stops at the first loss."""
     rng = random.Random(seed)
     findings = Findings()
@@ -120,17 +122,27 @@ def run(address: str, kills: int, *, fault: str = "", durability: str = "process
         findings.kills = number + 1
         compare(address, acknowledged, findings)
         if progress:
-            print(f"kill {number + 1}: {findings.acknowledged} acknowledged, {len(findings.lost)} lost, {len(findings.wrong)} wrong", flush=True)
+            print(
+                f"kill {number + 1}: {findings.acknowledged} acknowledged, {len(findings.lost)} lost, {len(findings.wrong)} wrong",
+                flush=True,
+            )
         if not findings.clean:
             break
     return findings
 
 
-def one_kill(address: str, name: str, after: float, least: int, fault: str, durability: str, variables: Mapping[str, str] | None = None) -> set[str]:
+def one_kill(
+    address: str, name: str, after: float, least: int, fault: str, durability: str, variables: Mapping[str, str] | None = None
+) -> set[str]:
     """Start a child, kill it `after` seconds from its `least`-th acknowledgement; returns what it acknowledged. `variables` are added to
     the child's environment."""
     faults = ",".join(filter(None, (COMMIT_DELAY, fault)))
-    env = {**os.environ, "FLUXMEM_FAULT": faults, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **(variables or {})}
+    env = {
+        **os.environ,
+        "FLUXMEM_FAULT": faults,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        **(variables or {}),
+    }
     command = [sys.executable, "-m", "tests.faults.kill", "--child", address, "--name", name, "--durability", durability]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=env)
     assert process.stdout is not None
@@ -199,7 +211,9 @@ class Whole:
             match write:
                 case NodeWrite() if write.id not in rows:
                     found.append(f"{operation}: version {write.id} is missing")
-                case NodeWrite() if not rows[write.id].erased and (rows[write.id].body != write.body or rows[write.id].texts != write.texts):
+                case NodeWrite() if not rows[write.id].erased and (
+                    rows[write.id].body != write.body or rows[write.id].texts != write.texts
+                ):
                     found.append(f"{operation}: version {write.id} holds something else")
                 case VectorWrite() if write.hash in kept and not np.array_equal(vectors.get(write.hash, ()), write.vector):
                     found.append(f"{operation}: vector {write.hash} is missing or another")
@@ -215,7 +229,9 @@ class Whole:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults.kill", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults.kill", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fault", default="", help="a defect to switch on, e.g. ledger.ack_before_commit:on")

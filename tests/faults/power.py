@@ -54,21 +54,28 @@ def run(base: Path, losses: int, *, durability: str, seed: int = 0, progress: bo
         findings.kills = number + 1
         kill.compare(str(disk), acknowledged, findings)
         if progress:
-            print(f"loss {number + 1}: {findings.acknowledged} acknowledged, {len(findings.lost)} lost, {len(findings.wrong)} wrong", flush=True)
+            print(
+                f"loss {number + 1}: {findings.acknowledged} acknowledged, {len(findings.lost)} lost, {len(findings.wrong)} wrong",
+                flush=True,
+            )
         if not findings.clean:
             break
     return findings
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults.power", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults.power", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--losses", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--durability", choices=["process", "power"], default="power")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         findings = run(Path(os.path.realpath(directory)), options.losses, durability=options.durability, seed=options.seed, progress=True)
-    print(f"{findings.kills} losses of power: {findings.acknowledged} acknowledged, {len(findings.lost)} lost, {len(findings.wrong)} differences")
+    print(
+        f"{findings.kills} losses of power: {findings.acknowledged} acknowledged, {len(findings.lost)} lost, {len(findings.wrong)} differences"
+    )
     return 0 if findings.clean else 1
 
 

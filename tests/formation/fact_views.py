@@ -25,12 +25,28 @@ class Facts:
         self.drafts = drafts(documents, namespace=namespace)
         self.rows = [
             NodeRow(
-                f"{draft.node}:00000000", draft.node, "fact", draft.body, (draft.text,), draft.node, draft.source, draft.position, draft.speaker,
-                0.0, 0.0, None, None, position, None, "remember",
+                f"{draft.node}:00000000",
+                draft.node,
+                "fact",
+                draft.body,
+                (draft.text,),
+                draft.node,
+                draft.source,
+                draft.position,
+                draft.speaker,
+                0.0,
+                0.0,
+                None,
+                None,
+                position,
+                None,
+                "remember",
             )
             for position, draft in enumerate(self.drafts, 1)
         ]
-        known = dict(zip((draft.text.hash for draft in self.drafts), EMBEDDER.embed([draft.embedded for draft in self.drafts]), strict=True))
+        known = dict(
+            zip((draft.text.hash for draft in self.drafts), EMBEDDER.embed([draft.embedded for draft in self.drafts]), strict=True)
+        )
         arrays = NamespaceArrays()
         arrays.append(self.rows, known if vectors else {})
         self.view = NamespaceView(namespace, len(self.rows), arrays)

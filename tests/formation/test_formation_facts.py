@@ -116,7 +116,9 @@ def test_past_use_counts_by_its_size():
     for served in (0.9, 0.01, -0.5):
         after = {fact.id: fact for fact in recalled("what about the weather", space, k=7, served={target.node: served})}
         assert after[target.id].why.signals["served"] == pytest.approx(0.3 * served)
-        assert {name: fact.score - before[name] for name, fact in after.items()} == pytest.approx({name: 0.3 * served * (name == target.id) for name in before})
+        assert {name: fact.score - before[name] for name, fact in after.items()} == pytest.approx(
+            {name: 0.3 * served * (name == target.id) for name in before}
+        )
 
 
 def test_looking_around_brings_the_neighbours():
@@ -143,7 +145,13 @@ def test_weights_can_be_overridden_by_call_and_by_configuration():
 
 @pytest.mark.parametrize(
     ("signals", "said"),
-    [({"densee": 1.0}, "unknown signal 'densee'"), ({"dense": -1.0}, "at least 0"), ({"dense": float("nan")}, "at least 0"), ({"dense": True}, "at least 0"), (OFF, "no signal is left")],
+    [
+        ({"densee": 1.0}, "unknown signal 'densee'"),
+        ({"dense": -1.0}, "at least 0"),
+        ({"dense": float("nan")}, "at least 0"),
+        ({"dense": True}, "at least 0"),
+        (OFF, "no signal is left"),
+    ],
 )
 def test_wrong_weights_are_refused(signals, said):
     with pytest.raises(ConfigError, match=said):
@@ -191,7 +199,11 @@ def test_with_texts_restores_what_a_state_left_out():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from(["bees", "cello", "oslo rain", "a b c", "?", "riga"]), min_size=1, max_size=12), st.sampled_from(["bees", "riga rain?", "the"]), st.integers(1, 5))
+@given(
+    st.lists(st.sampled_from(["bees", "cello", "oslo rain", "a b c", "?", "riga"]), min_size=1, max_size=12),
+    st.sampled_from(["bees", "riga rain?", "the"]),
+    st.integers(1, 5),
+)
 def test_any_facts_any_query(texts, query, k):
     space = Facts([Document(text, metadata={"source": f"s{at % 3}", "n": at}) for at, text in enumerate(texts)])
     facts = recalled(query, space, k=k)

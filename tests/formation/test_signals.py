@@ -13,11 +13,15 @@ from langgraph_fluxmem.signals import B, K1, Bench, Query, idf, scaled, weighted
 from langgraph_fluxmem.windows import SHARES, windows_of
 
 WORDS = ["ant", "bee", "cow", "dog", "eel", "fox"]
-documents = st.lists(st.tuples(st.sampled_from(["s1", "s2", None]), st.lists(st.sampled_from(WORDS), min_size=1, max_size=5)), min_size=1, max_size=14)
+documents = st.lists(
+    st.tuples(st.sampled_from(["s1", "s2", None]), st.lists(st.sampled_from(WORDS), min_size=1, max_size=5)), min_size=1, max_size=14
+)
 
 
 def space_of(rows) -> Facts:
-    return Facts([Document(" ".join(words), metadata={"n": at, **({"source": source} if source else {})}) for at, (source, words) in enumerate(rows)])
+    return Facts(
+        [Document(" ".join(words), metadata={"n": at, **({"source": source} if source else {})}) for at, (source, words) in enumerate(rows)]
+    )
 
 
 def bench_of(space: Facts, query: str, **more) -> Bench:
@@ -71,7 +75,13 @@ def test_bm25_context_and_sources_match_the_formula(rows, asked):
     merged = {name: sum((counts for (source, _), counts in zip(rows, terms, strict=True) if source == name), Counter()) for name in names}
     totals = [sum(merged[name].values()) for name in names]
     source_df = Counter(term for counts in merged.values() for term in counts)
-    by_name = dict(zip(names, bm25_by_hand([merged[name] for name in names], totals, sum(totals) / max(len(names), 1), query, source_df, len(names)), strict=True))
+    by_name = dict(
+        zip(
+            names,
+            bm25_by_hand([merged[name] for name in names], totals, sum(totals) / max(len(names), 1), query, source_df, len(names)),
+            strict=True,
+        )
+    )
     np.testing.assert_allclose(bench.sources, [by_name.get(source, 0.0) for source, _ in rows], rtol=1e-4, atol=1e-5)
 
 
@@ -103,7 +113,9 @@ def test_surroundings_are_the_mean_cosine_of_the_window(few, monkeypatch):
 
 def test_answers_follow_questions_only():
     space = Facts([Document(text, metadata={"source": "s"}) for text in ["Where are the bees?", "In Riga.", "I like bees.", "So do I."]])
-    score = next(signal for signal in module.SIGNALS if signal.name == "answers").score(bench_of(space, "where are the bees"), np.arange(4, dtype=np.int32))
+    score = next(signal for signal in module.SIGNALS if signal.name == "answers").score(
+        bench_of(space, "where are the bees"), np.arange(4, dtype=np.int32)
+    )
     assert score[1] > 0
     assert score[[0, 2, 3]].tolist() == [0, 0, 0]
 

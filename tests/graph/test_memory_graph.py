@@ -51,7 +51,9 @@ def test_versions_of_a_node_are_one_vertex():
     assert vertex_of("f1") == "f1"
     assert vertex_of("e:1:abc#3") == "e:1#3"
     graph = MemoryGraph(NS)
-    graph.add_edges([edge("RELATES", "f1:a", "f2:a", 1.0, op=1), edge("RELATES", "f1:b", "f2:a", 3.0, op=2), edge("SUPERSEDES", "f1:b", "f1:a")])
+    graph.add_edges(
+        [edge("RELATES", "f1:a", "f2:a", 1.0, op=1), edge("RELATES", "f1:b", "f2:a", 3.0, op=2), edge("SUPERSEDES", "f1:b", "f1:a")]
+    )
     assert graph.edges() == [("f1", "f2", "RELATES", 3.0)]
     assert graph.weight("f1:c", "f2", "RELATES") == 3.0
     assert "f1:anything" in graph

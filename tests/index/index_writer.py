@@ -35,7 +35,9 @@ class Writer:
     def node(self, node: str, terms: str = "", *, texts=None, **more):
         """(NodeWrite, vectors) of a new version."""
         version = f"{node}:{next(_versions)}"
-        made = tuple(Text(path, digest, words) for path, digest, words in (texts if texts is not None else [("content", f"h-{version}", terms)]))
+        made = tuple(
+            Text(path, digest, words) for path, digest, words in (texts if texts is not None else [("content", f"h-{version}", terms)])
+        )
         write = NodeWrite(version, node, more.pop("kind", "fact"), {"content": terms}, made, **more)
         return write, [VectorWrite(text.hash, self.vector_of(text.hash)) for text in made]
 
@@ -63,4 +65,6 @@ class Writer:
         self.last = self.apply(*writes, *([commit] if commit else []), namespace=namespace, kind="commit" if commit else "link")
 
     def judge(self, *rows, namespace=NS, activation="a"):
-        self.last = self.apply(*(EvidenceWrite(target, activation, channel, weight) for target, channel, weight in rows), namespace=namespace, kind="learn")
+        self.last = self.apply(
+            *(EvidenceWrite(target, activation, channel, weight) for target, channel, weight in rows), namespace=namespace, kind="learn"
+        )

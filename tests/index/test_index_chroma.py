@@ -83,7 +83,9 @@ def test_the_collection_has_the_measured_settings(open_memory):
     _, write, projections = open_memory()
     fill(write)
     projections.flush(WAIT)
-    settings = projections._chroma.with_store(lambda store: store._client.get_collection(store._name, embedding_function=None).configuration["hnsw"])
+    settings = projections._chroma.with_store(
+        lambda store: store._client.get_collection(store._name, embedding_function=None).configuration["hnsw"]
+    )
     assert {key: settings[key] for key in chroma_module.SETTINGS["hnsw"]} == chroma_module.SETTINGS["hnsw"]
 
 
@@ -410,7 +412,10 @@ def metadata_of(store, record, metadata):
         (lambda store, ids: store.upsert(NS, ["ghost:1|0"], ["ghost"], [unit(1)]), "ghost:1|0 is not live"),
         (lambda store, ids: store.upsert(NS, [f"{ids[2]}|0"], ["f2"], [unit(99)]), "another vector"),
         (lambda store, ids: metadata_of(store, f"{ids[2]}|0", {"namespace": "acme.eve"}), "acme.eve"),
-        (lambda store, ids: store._collection.update(ids=[f"{ids[2]}|0"], embeddings=held(store, ids[2]), documents=["a text"]), "holds a text"),
+        (
+            lambda store, ids: store._collection.update(ids=[f"{ids[2]}|0"], embeddings=held(store, ids[2]), documents=["a text"]),
+            "holds a text",
+        ),
     ],
 )
 def test_verify_names_each_difference_and_rebuild_mends_it(open_memory, corrupt, said):
@@ -476,7 +481,9 @@ def test_a_kill_in_mid_batch_is_made_up_for(open_memory, home, where):
         write.forget("f1")
         projections.flush(60)
     """)
-    done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "FLUXMEM_FAULT": f"{where}:kill@4"}, check=False, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "FLUXMEM_FAULT": f"{where}:kill@4"}, check=False, capture_output=True
+    )
     assert done.returncode == -9, done.stderr.decode()
     ledger, _, projections = open_memory()
     assert read_marker_file(home / "chroma").position >= ledger.cursor("chroma")

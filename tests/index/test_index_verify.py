@@ -115,11 +115,20 @@ def test_corrupt_graphs_are_named(ids, projections):
     graph = projections.graph(NS)
     inner = graph._graph
     for corrupt, said in [
-        (lambda: inner.remove_edge("f0", "f1", "RELATES"), "graph acme/ada: RELATES f0 -> f1 is missing; the ledger has it with weight 1.0"),
+        (
+            lambda: inner.remove_edge("f0", "f1", "RELATES"),
+            "graph acme/ada: RELATES f0 -> f1 is missing; the ledger has it with weight 1.0",
+        ),
         (lambda: inner.add_edge("f5", "f6", "RELATES", weight=1.0, op=1), "graph acme/ada: RELATES f5 -> f6 is not in the ledger"),
         (lambda: inner["f2"]["e1#3"]["GROUNDS"].update(weight=7.0), "graph acme/ada: GROUNDS f2 -> e1#3 weighs 7.0; the ledger says 2.0"),
-        (lambda: inner["f2"]["e1#3"]["GROUNDS"].update(weight=-1.0), "graph acme/ada: GROUNDS f2 -> e1#3 weighs -1.0; expected a finite weight"),
-        (lambda: inner["f2"]["e1#3"]["GROUNDS"].update(weight=np.nan), "graph acme/ada: GROUNDS f2 -> e1#3 weighs nan; expected a finite weight"),
+        (
+            lambda: inner["f2"]["e1#3"]["GROUNDS"].update(weight=-1.0),
+            "graph acme/ada: GROUNDS f2 -> e1#3 weighs -1.0; expected a finite weight",
+        ),
+        (
+            lambda: inner["f2"]["e1#3"]["GROUNDS"].update(weight=np.nan),
+            "graph acme/ada: GROUNDS f2 -> e1#3 weighs nan; expected a finite weight",
+        ),
         (lambda: inner.add_edge("f2", "f3", "LIKES", weight=1.0, op=1), "graph acme/ada: edge f2 -> f3 has kind 'LIKES'"),
         (lambda: graph._evidence.pop("f0"), "graph acme/ada: evidence on f0 is"),
         (lambda: graph._evidence["f0>f1"].__setitem__(1, 5.0), "graph acme/ada: evidence on f0>f1 is Evidence(progress=0.0, failure=5.0"),

@@ -165,7 +165,13 @@ def test_a_view_stays_as_it_was(write, projections):
     write.forget("f4")
     later = projections.view(NS)
     assert later.size == 44
-    assert (list(view.ids), view.dense_top(query, 9).tolist(), view.order.tolist(), view.neighbours(every, 1).tolist(), view.df("apple")) == before
+    assert (
+        list(view.ids),
+        view.dense_top(query, 9).tolist(),
+        view.order.tolist(),
+        view.neighbours(every, 1).tolist(),
+        view.df("apple"),
+    ) == before
     assert view.bm25(["apple", "word1"]).tolist() == scores
     assert view.rows_of([ids[2], later.ids[0], later.ids[43]]).tolist() == [2, 0, -1]
 

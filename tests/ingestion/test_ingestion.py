@@ -65,7 +65,9 @@ class Store:
 def test_a_mixture_is_remembered_in_order_in_one_operation():
     store = Store()
     provenance = Provenance(run_id="r")
-    ids = store.run(["a text", Document("a document", metadata={"source": "d"}), HumanMessage("a message", name="ada")], provenance=provenance)
+    ids = store.run(
+        ["a text", Document("a document", metadata={"source": "d"}), HumanMessage("a message", name="ada")], provenance=provenance
+    )
     assert len(ids) == len(set(ids)) == 3
     [plan] = store.plans
     assert (plan.kind, plan.namespace, plan.provenance) == ("remember", NS, provenance)
@@ -104,7 +106,10 @@ def test_ids_are_deterministic_and_belong_to_a_namespace():
 
 
 def test_what_differs_in_source_position_or_metadata_is_another_fact():
-    texts = [Document("a", metadata=metadata) for metadata in ({}, {"source": "s"}, {"source": "s", "position": 1}, {"source": "s", "position": 2}, {"x": 1})]
+    texts = [
+        Document("a", metadata=metadata)
+        for metadata in ({}, {"source": "s"}, {"source": "s", "position": 1}, {"source": "s", "position": 2}, {"x": 1})
+    ]
     assert len(set(Store().run(texts))) == 5
 
 
@@ -167,7 +172,8 @@ def test_the_source_argument_is_for_those_that_name_none():
 
 def test_messages():
     human, ai, tool = drafts(
-        [HumanMessage("hello", id="m1"), AIMessage([{"type": "text", "text": "hi"}], name="bot"), ToolMessage("42", tool_call_id="t")], namespace=NS
+        [HumanMessage("hello", id="m1"), AIMessage([{"type": "text", "text": "hi"}], name="bot"), ToolMessage("42", tool_call_id="t")],
+        namespace=NS,
     )
     assert human.metadata == {"speaker": "human", "role": "human", "message_id": "m1"}
     assert (ai.content, ai.speaker, tool.speaker) == ("hi", "bot", "tool")
@@ -234,7 +240,10 @@ def test_what_cannot_be_remembered_is_refused_before_anything_is_asked(documents
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=80), max_size=6), st.integers(5, 40))
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=80), max_size=6),
+    st.integers(5, 40),
+)
 def test_any_texts(texts, limit):
     texts = [text for text in texts if text.strip()]
     store = Store()

@@ -65,10 +65,31 @@ def serving(place: Path, **more: str) -> Iterator[Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("langgraph")), "dev", "--config", "langgraph.json", "--no-browser", "--no-reload", "--port", str(port)]
-    settings = {"FLUXMEM_PATH": str(place / "memory"), "FLUXMEM_FIELDS": "text", "PYTHONPATH": str(ROOT), "LANGSMITH_TRACING": "false", **more}
+    command = [
+        str(Path(sys.executable).with_name("langgraph")),
+        "dev",
+        "--config",
+        "langgraph.json",
+        "--no-browser",
+        "--no-reload",
+        "--port",
+        str(port),
+    ]
+    settings = {
+        "FLUXMEM_PATH": str(place / "memory"),
+        "FLUXMEM_FIELDS": "text",
+        "PYTHONPATH": str(ROOT),
+        "LANGSMITH_TRACING": "false",
+        **more,
+    }
     process = subprocess.Popen(
-        command, cwd=place, env={**os.environ, **settings}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        cwd=place,
+        env={**os.environ, **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     log: list[str] = []

@@ -87,7 +87,9 @@ steps = st.builds(
     loss=st.sampled_from([0.0, 0.0, 1.0]),
     notes=st.lists(texts, max_size=2).map(tuple),
 )
-episodes = st.builds(Episode, task=texts, steps=st.lists(steps, max_size=4).map(tuple), outcome=st.sampled_from(["success", "failure", "unknown"]))
+episodes = st.builds(
+    Episode, task=texts, steps=st.lists(steps, max_size=4).map(tuple), outcome=st.sampled_from(["success", "failure", "unknown"])
+)
 
 
 @given(episodes)

@@ -6,7 +6,11 @@ RECIPE = "dice the red onion\n  fry the red onion\n  prepare meal"
 
 
 def scene(**more):
-    given = {"task": "Cook a meal for Bob.", "observation": {"inv": "a raw red onion", "room": "You see a knife and an oven."}, "notes": (RECIPE,)}
+    given = {
+        "task": "Cook a meal for Bob.",
+        "observation": {"inv": "a raw red onion", "room": "You see a knife and an oven."},
+        "notes": (RECIPE,),
+    }
     return read(Situation(**{**given, **more}))
 
 

@@ -16,7 +16,9 @@ from ledger_support import DIMS
 POSTGRES = os.environ.get("FLUXMEM_TEST_POSTGRES")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.skipif(not POSTGRES, reason="FLUXMEM_TEST_POSTGRES is not set"))])
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgres", marks=pytest.mark.skipif(not POSTGRES, reason="FLUXMEM_TEST_POSTGRES is not set"))]
+)
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield str(tmp_path / "memory")

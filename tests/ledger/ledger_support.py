@@ -50,4 +50,18 @@ def evidence(target: str, channel: str = "progress", weight: float = 1.0, activa
     return EvidenceWrite(target, activation, channel, weight)
 
 
-__all__ = ["ADA", "BOB", "DIMS", "CommitWrite", "EdgeWrite", "content_hash", "evidence", "fact", "fresh", "gone", "plan", "remember", "vector"]
+__all__ = [
+    "ADA",
+    "BOB",
+    "DIMS",
+    "CommitWrite",
+    "EdgeWrite",
+    "content_hash",
+    "evidence",
+    "fact",
+    "fresh",
+    "gone",
+    "plan",
+    "remember",
+    "vector",
+]

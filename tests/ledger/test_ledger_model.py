@@ -108,7 +108,11 @@ class LedgerAgainstModel(RuleBasedStateMachine):
     def next(self, ns) -> Op:
         return Op(self.fresh("op"), len(self.model.log) + 1, ns)
 
-    @rule(ns=st.sampled_from([ADA, BOB]), values=st.dictionaries(st.sampled_from(NODES), st.sampled_from([*TEXTS, None]), min_size=1), erase=st.booleans())
+    @rule(
+        ns=st.sampled_from([ADA, BOB]),
+        values=st.dictionaries(st.sampled_from(NODES), st.sampled_from([*TEXTS, None]), min_size=1),
+        erase=st.booleans(),
+    )
     def put(self, ns, values, erase) -> None:
         op, writes, live = self.next(ns), [], self.model.live()
         erase = erase and any(text is None for text in values.values())
@@ -136,7 +140,9 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         op.targets = [f"{id_}#1" if step else id_ for id_ in chosen]
         op.bases = {self.model.writer(id_) for id_ in chosen}
         op.edges = [(chosen[0], "elsewhere")]
-        self.write(op, [*(evidence(target) for target in op.targets), EdgeWrite("RELATES", chosen[0], "elsewhere"), CommitWrite(op.id, op.id, "d")])
+        self.write(
+            op, [*(evidence(target) for target in op.targets), EdgeWrite("RELATES", chosen[0], "elsewhere"), CommitWrite(op.id, op.id, "d")]
+        )
 
     @precondition(lambda self: bool(self.model.log))
     @rule(data=st.data(), cascade=st.booleans())
@@ -206,8 +212,12 @@ class LedgerAgainstModel(RuleBasedStateMachine):
             assert {key: row.id for key, row in self.ledger.current(ns, NODES).items()} == expected
             assert len(self.ledger.vectors(ns, [row.texts[0].hash for row in rows])) == len({texts[id_] for id_ in expected.values()})
             ops = [op for op in self.model.log if op.position in live and op.ns == ns]
-            assert sorted((row.op, row.target) for row in self.ledger.evidence(ns)) == sorted((op.position, t) for op in ops for t in op.targets)
-            assert [(row.op, row.src, row.dst) for row in self.ledger.edges(ns)] == [(op.position, *edge) for op in ops for edge in op.edges]
+            assert sorted((row.op, row.target) for row in self.ledger.evidence(ns)) == sorted(
+                (op.position, t) for op in ops for t in op.targets
+            )
+            assert [(row.op, row.src, row.dst) for row in self.ledger.edges(ns)] == [
+                (op.position, *edge) for op in ops for edge in op.edges
+            ]
             loaded = self.ledger.load(ns, list(texts))
             assert {id_ for id_, row in loaded.items() if row.erased} == {id_ for id_ in erased if id_ in loaded}
             assert all(row.body is None for row in loaded.values() if row.erased)
@@ -215,5 +225,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         assert {row.position for row in self.ledger.operations(limit=1000) if not row.undone} == live
 
 
-LedgerAgainstModel.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+LedgerAgainstModel.TestCase.settings = settings(
+    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+)
 TestLedgerAgainstModel = LedgerAgainstModel.TestCase

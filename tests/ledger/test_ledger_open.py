@@ -312,7 +312,13 @@ def test_processes_write_to_one_directory(opened, address):
         """
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "ledger"), os.environ.get("PYTHONPATH", "")])}
     started = [
-        subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), address, str(n)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(code), address, str(n)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=env,
+        )
         for n in range(4)
     ]
     positions = []

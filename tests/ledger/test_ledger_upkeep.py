@@ -74,7 +74,13 @@ def test_cursors(ledger, opened):
 # ------------------------------------------------------------------------------------------------------------ expiry, namespaces
 def test_expired_versions_are_erased_with_a_tombstone(ledger, clock):
     now = clock.now
-    ledger.apply(plan(fact("short", "short lived", id="s", kind="item", key="k", expires_at=now + 5, ttl=5.0), fact("long", "x", expires_at=now + 50), fact("ever", "y")))
+    ledger.apply(
+        plan(
+            fact("short", "short lived", id="s", kind="item", key="k", expires_at=now + 5, ttl=5.0),
+            fact("long", "x", expires_at=now + 50),
+            fact("ever", "y"),
+        )
+    )
     ledger.apply(remember("other", "short lived in bob", expires_at=now + 1, ns=BOB))
     ledger.apply(remember("renewed", "old content", id="old", expires_at=now + 1))
     ledger.apply(remember("renewed", "new content", id="new"))
@@ -96,7 +102,9 @@ def test_expired_versions_are_erased_with_a_tombstone(ledger, clock):
 
 
 def test_time_to_live_is_refreshed_without_a_log_entry(ledger, clock):
-    ledger.apply(plan(fact("a", id="a", expires_at=clock.now + 10, ttl=10.0), fact("b", id="b", expires_at=clock.now + 10), fact("c", id="c")))
+    ledger.apply(
+        plan(fact("a", id="a", expires_at=clock.now + 10, ttl=10.0), fact("b", id="b", expires_at=clock.now + 10), fact("c", id="c"))
+    )
     clock.now += 8
     assert ledger.refresh_expiry(ADA, ["a", "b", "c", "unknown"]) == 1
     assert ledger.refresh_expiry(BOB, ["a"]) == 0
@@ -138,14 +146,20 @@ DAMAGE = {
     "lost operation": ("DELETE FROM fluxmem_operations WHERE position = 2", "the log has gaps"),
     "orphans": ("UPDATE fluxmem_edges SET op = 77", "edges of position 77, where the log has no operation"),
     "lost node": ("DELETE FROM fluxmem_nodes WHERE id = 'v1'", "0 rows for 1 log entries 'version'"),
-    "lost text reference": ("DELETE FROM fluxmem_text_refs WHERE seq = (SELECT seq FROM fluxmem_nodes WHERE id = 'v1')", "is not referenced"),
+    "lost text reference": (
+        "DELETE FROM fluxmem_text_refs WHERE seq = (SELECT seq FROM fluxmem_nodes WHERE id = 'v1')",
+        "is not referenced",
+    ),
     "reference to nothing": ("INSERT INTO fluxmem_text_refs (ns, hash, seq) VALUES (1, 'zz', 5)", "which does not hold it"),
     "lost body": ("UPDATE fluxmem_nodes SET body = NULL WHERE id = 'v1'", "version v1 has no body and is no tombstone"),
     "erased in name only": ("UPDATE fluxmem_nodes SET erased_by = 2 WHERE id = 'v1'", "was erased at 2 and still holds content"),
     "foreign vectors": ("UPDATE fluxmem_vectors SET fingerprint = 'else'", "2 vectors of 8 dimensions from 'else'"),
     "head behind": ("UPDATE fluxmem_namespaces SET head = 1", "has head 1; its last log entry is at 4"),
     "undo without span": ("DELETE FROM fluxmem_dead", "operation at 3 is undone by its undos and live by its spans"),
-    "span without undo": ("INSERT INTO fluxmem_dead (op, since) VALUES (1, 2)", "operation at 1 is live by its undos and undone by its spans"),
+    "span without undo": (
+        "INSERT INTO fluxmem_dead (op, since) VALUES (1, 2)",
+        "operation at 1 is live by its undos and undone by its spans",
+    ),
 }
 
 

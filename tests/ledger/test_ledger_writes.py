@@ -23,8 +23,17 @@ from ledger_support import ADA, BOB, DIMS, CommitWrite, content_hash, evidence, 
 
 def test_applied_plan_is_there_with_everything_it_was_given(ledger, clock):
     write = NodeWrite(
-        "v1", "n1", "fact", {"content": "Ada likes tea", "metadata": {"page": 3, "tags": ["a", None, 1.5, True]}},
-        (Text("content", "h1", "ada like tea"), Text("title", "h2")), source="book", position=2.5, speaker="Ada", created_at=12.0, ttl=60.0, expires_at=2e9,
+        "v1",
+        "n1",
+        "fact",
+        {"content": "Ada likes tea", "metadata": {"page": 3, "tags": ["a", None, 1.5, True]}},
+        (Text("content", "h1", "ada like tea"), Text("title", "h2")),
+        source="book",
+        position=2.5,
+        speaker="Ada",
+        created_at=12.0,
+        ttl=60.0,
+        expires_at=2e9,
     )
     applied = ledger.apply(plan(write, VectorWrite("h1", vector("x")), op="op1", kind="remember", thread_id="t", run_id="r", lineage="l"))
     assert (applied.operation, applied.position, applied.duplicate) == ("op1", 1, False)
@@ -67,7 +76,9 @@ def test_commit_of_the_same_episode_and_digest_is_a_duplicate(ledger):
 
 
 def test_commits_resolve_by_episode_and_run(ledger):
-    ledger.apply(plan(CommitWrite("c1", "e1", "d1"), fact("x", kind="episode"), evidence("x#0"), op="a", kind="commit", run_id="run", lineage="L"))
+    ledger.apply(
+        plan(CommitWrite("c1", "e1", "d1"), fact("x", kind="episode"), evidence("x#0"), op="a", kind="commit", run_id="run", lineage="L")
+    )
     ledger.apply(plan(CommitWrite("c2", "e1", "d2", seen=("c1", "c0")), op="b", kind="commit", run_id="run"))
     ledger.apply(plan(CommitWrite("c3", "e2", "d1"), op="c", kind="commit", ns=BOB, run_id="run"))
     assert [row.id for row in ledger.commits(ADA)] == ["c1", "c2"]
@@ -100,7 +111,9 @@ def test_versions_replace_each_other_and_keep_the_time_of_creation(ledger, clock
 
 
 def test_keys_find_current_versions_that_have_not_expired(ledger, clock):
-    ledger.apply(plan(fact("n1", kind="item", key="k", expires_at=clock.now + 5, ttl=5.0), fact("n2"), fact("n3", kind="item", key="other")))
+    ledger.apply(
+        plan(fact("n1", kind="item", key="k", expires_at=clock.now + 5, ttl=5.0), fact("n2"), fact("n3", kind="item", key="other"))
+    )
     assert {key: row.node for key, row in ledger.current(ADA, ["k", "n2", "n1", "missing"]).items()} == {"k": "n1", "n2": "n2"}
     clock.now += 5
     assert set(ledger.current(ADA, ["k", "n2"])) == {"n2"}
@@ -122,7 +135,9 @@ def test_namespaces_do_not_see_each_other(ledger):
 
 
 def test_edges_and_vectors(ledger):
-    ledger.apply(plan(fact("n1", id="v1"), fact("n2", "b", id="v2"), EdgeWrite("RELATES", "v1", "v2", 0.5), VectorWrite("h", vector("h") * 3)))
+    ledger.apply(
+        plan(fact("n1", id="v1"), fact("n2", "b", id="v2"), EdgeWrite("RELATES", "v1", "v2", 0.5), VectorWrite("h", vector("h") * 3))
+    )
     ledger.apply(plan(EdgeWrite("RELATES", "v1", "v2", 0.25)))
     first, second = ledger.edges(ADA)
     assert first.id == second.id
@@ -149,7 +164,11 @@ def test_nodes_filters(ledger):
 
 def test_bulk_plan_and_many_ids(ledger):
     count = 2_000
-    writes = [write for i in range(count) for write in (fact(f"n{i}", f"text {i}", id=f"bulk{i}"), VectorWrite(content_hash(f"text {i}"), vector(f"text {i}")))]
+    writes = [
+        write
+        for i in range(count)
+        for write in (fact(f"n{i}", f"text {i}", id=f"bulk{i}"), VectorWrite(content_hash(f"text {i}"), vector(f"text {i}")))
+    ]
     assert ledger.apply(plan(*writes)).position == 1
     rows = ledger.nodes(ADA)
     assert [row.id for row in rows] == [f"bulk{i}" for i in range(count)]
@@ -168,7 +187,16 @@ def test_empty_plan_takes_a_position_and_no_log_entry(ledger):
 # ------------------------------------------------------------------------------------------------------------------- the log
 def test_log_names_ids_and_never_texts(ledger, address):
     ledger.apply(remember("n", "secret text", id="v1", op="a"))
-    ledger.apply(plan(gone("n", id="v2", erase=True), EdgeWrite("RELATES", "v1", "secret dst"), evidence("v1"), CommitWrite("c", "e", "d"), op="b", kind="learn"))
+    ledger.apply(
+        plan(
+            gone("n", id="v2", erase=True),
+            EdgeWrite("RELATES", "v1", "secret dst"),
+            evidence("v1"),
+            CommitWrite("c", "e", "d"),
+            op="b",
+            kind="learn",
+        )
+    )
     entries = [(c.position, c.operation, c.kind, c.edit, c.target, c.node, c.namespace) for c in ledger.changes(0)]
     edge = ledger.edges(ADA)[0].id
     assert entries == [
@@ -217,7 +245,9 @@ def test_erasing_blanks_every_earlier_version_and_drops_its_vectors(ledger):
     ledger.apply(plan(gone("n", erase=True)))
     assert list(ledger.vectors(ADA, hashes)) == [content_hash("new secret")]
     rows = ledger.load(ADA, ["v1", "v2", "v3"])
-    assert [(rows[v].body, rows[v].texts, rows[v].source, rows[v].speaker, rows[v].erased) for v in ("v1", "v2")] == [(None, (), None, None, True)] * 2
+    assert [(rows[v].body, rows[v].texts, rows[v].source, rows[v].speaker, rows[v].erased) for v in ("v1", "v2")] == [
+        (None, (), None, None, True)
+    ] * 2
     assert rows["v3"].body == {"content": "new secret"}
     assert [row.node for row in ledger.nodes(ADA)] == ["m"]
     assert [row.node for row in ledger.nodes(ADA, at=3)] == ["m"]
@@ -247,9 +277,7 @@ def test_put_with_erase_keeps_only_the_new_version(ledger):
 
 
 # ---------------------------------------------------------------------------------------------------------------- bad input
-@pytest.mark.parametrize(
-    "namespace", [(), ("",), ("a.b",), ("a", "b\0"), ("a", ("b",)), ["a"], "a", ("a", None)], ids=repr
-)
+@pytest.mark.parametrize("namespace", [(), ("",), ("a.b",), ("a", "b\0"), ("a", ("b",)), ["a"], "a", ("a", None)], ids=repr)
 def test_wrong_namespaces_are_refused(ledger, namespace):
     with pytest.raises(InvalidNamespaceError, match="namespace"):
         ledger.apply(Plan("op", "remember", namespace, (fact("n"),)))
@@ -346,7 +374,13 @@ def test_use_after_close(ledger):
     ledger.apply(remember("n"))
     ledger.close()
     ledger.close()
-    for use in (lambda: ledger.nodes(ADA), lambda: ledger.head(), lambda: ledger.apply(remember("m")), lambda: ledger.undo("x"), lambda: ledger.check()):
+    for use in (
+        lambda: ledger.nodes(ADA),
+        lambda: ledger.head(),
+        lambda: ledger.apply(remember("m")),
+        lambda: ledger.undo("x"),
+        lambda: ledger.check(),
+    ):
         with pytest.raises(ClosedError, match="closed"):
             use()
 

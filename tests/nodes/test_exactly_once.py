@@ -151,9 +151,7 @@ def test_what_a_hidden_branch_taught_is_not_advised(mem: FluxMem, saver: Any) ->
 
     def score(state: Any) -> float:
         channel = state["memory_commits"]
-        stage = mem.stages.recall(
-            "find the gold behind a door", namespace=("memories",), lineage=channel["lineage"], seen=channel["ids"]
-        )
+        stage = mem.stages.recall("find the gold behind a door", namespace=("memories",), lineage=channel["lineage"], seen=channel["ids"])
         return mem.engine.run(stage).advise(["open green door"])[0].score
 
     assert score(won) > score(lost)

@@ -117,7 +117,9 @@ def test_messages_become_steps_and_the_cursor_moves(mem: FluxMem) -> None:
     nodes = mem.nodes()
     turns = iter(
         [
-            AIMessage("", tool_calls=[{"name": "search", "args": {"q": "plan"}, "id": "1"}, {"name": "lookup", "args": {"id": 7}, "id": "2"}]),
+            AIMessage(
+                "", tool_calls=[{"name": "search", "args": {"q": "plan"}, "id": "1"}, {"name": "lookup", "args": {"id": 7}, "id": "2"}]
+            ),
             AIMessage("She is on the team plan."),
         ]
     )
@@ -125,7 +127,14 @@ def test_messages_become_steps_and_the_cursor_moves(mem: FluxMem) -> None:
     def agent(state: State) -> dict:
         assert state["memory_context"] is not None
         first = next(turns)
-        return {"messages": [first, ToolMessage("nothing", tool_call_id="1", status="error"), ToolMessage("team", tool_call_id="2"), next(turns)]}
+        return {
+            "messages": [
+                first,
+                ToolMessage("nothing", tool_call_id="1", status="error"),
+                ToolMessage("team", tool_call_id="2"),
+                next(turns),
+            ]
+        }
 
     builder = StateGraph(State)
     builder.add_node("retrieve", nodes.retrieve)

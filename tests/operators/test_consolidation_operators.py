@@ -31,17 +31,31 @@ from langgraph_fluxmem.operators.schemas import Drafted, DraftStep
 from langgraph_fluxmem.testing.models import ScriptedChatModel
 from langgraph_fluxmem.testing.openai_stub import OpenAIStub, Reply
 
-DRAFT = Drafted(name="tea", when="tea is asked for", steps=[DraftStep(template=0, text="boil"), DraftStep(template=1, text="serve")], pitfalls=["spilling"])
+DRAFT = Drafted(
+    name="tea",
+    when="tea is asked for",
+    steps=[DraftStep(template=0, text="boil"), DraftStep(template=1, text="serve")],
+    pitfalls=["spilling"],
+)
 TEMPLATES = (Template("boil", 3), Template("serve", 2, ("at the end",)))
 EXAMPLES: dict[str, tuple[Task[Any], dict[str, Any]]] = {
     "verify": (Verify("where does Ada live?", ("Ada lives in Rome", "Bob cooks")), {"scores": [1.0, 0.0]}),
-    "evaluate": (Evaluate("boil water", (("heat", "it boils"),)), {"outcome": "success", "progress": 1.0, "loss": 0.0, "detail": "it boils"}),
+    "evaluate": (
+        Evaluate("boil water", (("heat", "it boils"),)),
+        {"outcome": "success", "progress": 1.0, "loss": 0.0, "detail": "it boils"},
+    ),
     "attribute": (Attribute("t", ("a", "b"), harmful=(1,)), {"cause": "over-connection", "targets": [1], "reason": "b misled"}),
     "reshape": (Reshape("Ada lives in Rome. Bob cooks.", "Ada"), {"texts": ["Ada lives in Rome."]}),
     "induce": (Induce(DRAFT, TEMPLATES, ("boiled",)), json.loads(DRAFT.model_dump_json())),
-    "rewrite": (Rewrite(DRAFT, TEMPLATES, 0.5, unneeded=(None, 1.0)), {"name": "n", "when": "w", "steps": [{"template": 0, "text": "boil"}], "pitfalls": []}),
+    "rewrite": (
+        Rewrite(DRAFT, TEMPLATES, 0.5, unneeded=(None, 1.0)),
+        {"name": "n", "when": "w", "steps": [{"template": 0, "text": "boil"}], "pitfalls": []},
+    ),
     "extract": (Extract("Ada moved to Rome"), {"context": "Ada moved to Rome.", "keywords": ["Ada", "Rome"]}),
-    "relate": (Relate("Ada lives in Rome", ("Ada moved", "tea")), {"relations": [{"redundancy": 0.5, "complementarity": 0.6}, {"redundancy": 0, "complementarity": 0}]}),
+    "relate": (
+        Relate("Ada lives in Rome", ("Ada moved", "tea")),
+        {"relations": [{"redundancy": 0.5, "complementarity": 0.6}, {"redundancy": 0, "complementarity": 0}]},
+    ),
     "parse_query": (ParseQuery("Where does Ada live?"), {"keywords": ["live"], "names": ["Ada"], "topic": "home"}),
     "sufficient": (Sufficient("where does Ada live?", ("Ada lives in Rome",)), {"sufficient": True, "gap": "", "query": ""}),
 }

@@ -26,7 +26,9 @@ class Crons:
         if graph == "nothing":
             raise ConfigError("no such graph")
         number = next(self.count)
-        self.rows.append({"cron_id": f"id{number}", "created_at": f"2026-01-01T00:00:{number:02}", "metadata": metadata, **self._row(payload)})
+        self.rows.append(
+            {"cron_id": f"id{number}", "created_at": f"2026-01-01T00:00:{number:02}", "metadata": metadata, **self._row(payload)}
+        )
 
     def update(self, cron_id: str, **payload: Any) -> None:
         next(row for row in self.rows if row["cron_id"] == cron_id).update(self._row(payload))
@@ -90,7 +92,12 @@ def test_schedules_of_namespaces_stay_apart_and_other_crons_are_left_alone(crons
 
 def test_many_schedules_are_listed_page_by_page(crons: Crons):
     for number in range(250):
-        crons.create("consolidation", metadata={"langgraph_fluxmem": "consolidation", "namespace": str(number)}, schedule=NIGHTLY, input={"namespace": [str(number)]})
+        crons.create(
+            "consolidation",
+            metadata={"langgraph_fluxmem": "consolidation", "namespace": str(number)},
+            schedule=NIGHTLY,
+            input={"namespace": [str(number)]},
+        )
     assert len({found.id for found in schedule.scheduled("http://server")}) == 250
 
 
@@ -159,7 +166,10 @@ def test_the_embedded_schedule_keeps_failures_and_goes_on(mem: FluxMem, caplog: 
 
     scheduler = Scheduler(mem, model=Broken())
     assert scheduler.run_once() == []
-    assert [(namespace, str(error)) for namespace, error in scheduler.failures] == [(("memories",), "no model today"), (("other",), "no model today")]
+    assert [(namespace, str(error)) for namespace, error in scheduler.failures] == [
+        (("memories",), "no model today"),
+        (("other",), "no model today"),
+    ]
     assert "consolidation of memories failed" in caplog.text
     told: list[Any] = []
     Scheduler(mem, model=Broken(), namespaces=[HERE], on_error=lambda namespace, error: told.append(namespace)).run_once()

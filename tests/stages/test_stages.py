@@ -75,7 +75,9 @@ STEPS = (
 
 
 def test_commit_writes_episode_evidence_and_edges_in_one_plan() -> None:
-    stage = episodes.commit(Episode(task="find the key", steps=STEPS, outcome="success", id="e1"), namespace=HERE, provenance=Provenance(), seen=("c0",))
+    stage = episodes.commit(
+        Episode(task="find the key", steps=STEPS, outcome="success", id="e1"), namespace=HERE, provenance=Provenance(), seen=("c0",)
+    )
     commit_id, asked = run(stage, {EmbedFor: embed_for, Apply: applied})
     assert [type(request) for request in asked] == [EmbedFor, Apply]
     (node,) = writes(asked, NodeWrite)
@@ -100,7 +102,10 @@ def test_commit_is_named_by_episode_and_content() -> None:
 
 
 def test_an_unknown_outcome_is_stored_and_teaches_nothing() -> None:
-    _, asked = run(episodes.commit(Episode(task="t", steps=(Step(action="x", shown=("f-a:1",)),)), namespace=HERE, provenance=Provenance()), {EmbedFor: embed_for, Apply: applied})
+    _, asked = run(
+        episodes.commit(Episode(task="t", steps=(Step(action="x", shown=("f-a:1",)),)), namespace=HERE, provenance=Provenance()),
+        {EmbedFor: embed_for, Apply: applied},
+    )
     assert writes(asked, NodeWrite)
     assert not writes(asked, EvidenceWrite)
 
@@ -108,7 +113,10 @@ def test_an_unknown_outcome_is_stored_and_teaches_nothing() -> None:
 def test_without_a_word_on_what_was_used_the_outcome_is_shared_and_worth_less() -> None:
     steps = (Step(action="x", shown=("f-a:1", "f-b:1")),)
     for outcome, channel in (("success", "progress"), ("failure", "failure")):
-        _, asked = run(episodes.commit(Episode(task="t", steps=steps, outcome=outcome), namespace=HERE, provenance=Provenance()), {EmbedFor: embed_for, Apply: applied})
+        _, asked = run(
+            episodes.commit(Episode(task="t", steps=steps, outcome=outcome), namespace=HERE, provenance=Provenance()),
+            {EmbedFor: embed_for, Apply: applied},
+        )
         rows = [row for row in writes(asked, EvidenceWrite) if ">" in row.target]
         assert {row.channel for row in rows} == {channel}
         assert sum(row.weight for row in rows) == pytest.approx(episodes.SHARED)
@@ -184,7 +192,9 @@ def test_formation_hides_what_the_branch_must_not_see() -> None:
 
 def test_a_bypassed_step_shows_nothing() -> None:
     bypassed = activation(round=3, edits=(TentativeEdit(action="bypass"),))
-    formed, asked = run(form(bypassed, config=Config.of(), signals=None, lineage=None, seen=()), {Views: [view(5)], LearnedOf: Learned(HERE)})
+    formed, asked = run(
+        form(bypassed, config=Config.of(), signals=None, lineage=None, seen=()), {Views: [view(5)], LearnedOf: Learned(HERE)}
+    )
     assert Embed not in [type(request) for request in asked]
     assert (formed.facts, formed.context) == ((), "")
 
@@ -200,7 +210,10 @@ def test_a_late_judgement_appends_evidence_to_every_variant() -> None:
     from langgraph_fluxmem.learning import record
     from langgraph_fluxmem.ledger.rows import CommitRow
 
-    rows = [CommitRow(str(n), "e1", f"digest{n}", HERE, n, str(n), 0.0, Provenance(), (), live) for n, live in ((1, True), (2, True), (3, False))]
+    rows = [
+        CommitRow(str(n), "e1", f"digest{n}", HERE, n, str(n), 0.0, Provenance(), (), live)
+        for n, live in ((1, True), (2, True), (3, False))
+    ]
     body = record(Episode(task="t", steps=STEPS))
     answers = {
         Fetch: lambda request: rows if request.method == "resolve_episode" else [],

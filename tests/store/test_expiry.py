@@ -56,7 +56,12 @@ def test_expired_items_are_omitted_when_that_is_asked(mem: FluxMem, clock: Clock
     store.put(NS, "ever", {"text": "pear", "n": 1})
     assert len(store.search(())) == 4
     clock.now += 60
-    for found in (store.search(()), store.search((), query="apple"), store.search((), filter={"n": 1}), store.search(NS, query="apple", filter={"n": 1})):
+    for found in (
+        store.search(()),
+        store.search((), query="apple"),
+        store.search((), filter={"n": 1}),
+        store.search(NS, query="apple", filter={"n": 1}),
+    ):
         assert _keys(found) == ["ever"]
     assert store.get(NS, "short") is None
     assert store.list_namespaces() == [NS]

@@ -22,9 +22,7 @@ def test_an_item_with_text_is_recalled_as_a_fact(mem: FluxMem) -> None:
     store.put(NS, "plan", {"text": "Ada is on the team plan", "tags": ["billing"], "n": 1})
     store.put(NS, "silent", {"text": "Ada has a cat"}, index=False)
     facts = mem.recall("which plan is Ada on?", namespace=NS).facts
-    assert [fact.metadata for fact in facts] == [
-        {"key": "plan", "value": {"text": "Ada is on the team plan", "tags": ["billing"], "n": 1}}
-    ]
+    assert [fact.metadata for fact in facts] == [{"key": "plan", "value": {"text": "Ada is on the team plan", "tags": ["billing"], "n": 1}}]
     assert facts[0].content == "Ada is on the team plan\nbilling"
 
 

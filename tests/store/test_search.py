@@ -36,7 +36,9 @@ def _answers(store: FluxMemStore, **options: Any) -> list[Any]:
         for query in (None, "apple fig")
         for where in (None, {"n": {"$gte": 20}}, {"n": {"$lt": 0}})
     ]
-    return [[(item.namespace, item.key, item.value, item.score and round(item.score, 4)) for item in found] for found in store.batch(searches)]
+    return [
+        [(item.namespace, item.key, item.value, item.score and round(item.score, 4)) for item in found] for found in store.batch(searches)
+    ]
 
 
 def test_both_ways_to_many_namespaces_agree(store: FluxMemStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +135,10 @@ def test_shelves_follow_undo_and_what_others_write(mem: FluxMem) -> None:
 def test_query_and_filter_find_the_nearest_that_match(store: FluxMemStore, where: dict[str, Any]) -> None:
     """However rare the filter: the nearest rows are tried first, every entry only then."""
     rng = np.random.default_rng(5)
-    values = [{"text": " ".join(rng.choice(WORDS, size=5)), "n": number, **({"rare": True} if number in (3, 250) else {})} for number in range(300)]
+    values = [
+        {"text": " ".join(rng.choice(WORDS, size=5)), "n": number, **({"rare": True} if number in (3, 250) else {})}
+        for number in range(300)
+    ]
     store.batch([PutOp(("a",), str(number), value) for number, value in enumerate(values)])
     found = store.search(("a",), query="apple fig", filter=where, limit=2)
     everything = store.search(("a",), query="apple fig", limit=300)

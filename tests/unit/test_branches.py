@@ -42,7 +42,9 @@ def test_own_lineage_hides_what_its_channel_lacks():
 def test_of_another_lineage_the_latest_commit_decides():
     branch = view(commit("a", 1, "L"), commit("b", 2, "L", seen=["a"]), commit("c", 3, "L", seen=["a"]))
     assert branch.hidden(None) == {"b"}
-    returned = view(commit("a", 1, "L"), commit("b", 2, "L", seen=["a"]), commit("c", 3, "L", seen=["a"]), commit("d", 4, "L", seen=["a", "b"]))
+    returned = view(
+        commit("a", 1, "L"), commit("b", 2, "L", seen=["a"]), commit("c", 3, "L", seen=["a"]), commit("d", 4, "L", seen=["a", "b"])
+    )
     assert returned.hidden("other", ["x"]) == {"c"}
 
 

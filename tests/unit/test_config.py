@@ -12,7 +12,9 @@ def test_an_unknown_key_names_the_nearest():
         Config.of(zzzzzz=3)
 
 
-@pytest.mark.parametrize("options", [{"durability": "maybe"}, {"exact_max": -1}, {"split_chars": 10}, {"max_rounds": 0}, {"busy_timeout": 0}])
+@pytest.mark.parametrize(
+    "options", [{"durability": "maybe"}, {"exact_max": -1}, {"split_chars": 10}, {"max_rounds": 0}, {"busy_timeout": 0}]
+)
 def test_a_wrong_value_is_named(options):
     with pytest.raises(ConfigError, match=next(iter(options))):
         Config.of(options)
