@@ -6,6 +6,7 @@ Facts come from `formation`; here they meet the episodes and steps of the same n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from langgraph_fluxmem import context, formation
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.learned import Learned
+from langgraph_fluxmem.operators.protocol import Judgement
 from langgraph_fluxmem.requests import Embed, Fetch, Hidden, LearnedOf, Load, Stage, Views
 from langgraph_fluxmem.schema import Activation, RecalledEpisode, RecalledFact, RecalledSkill, Situation, Vector, Why
 
@@ -85,6 +87,19 @@ def _kept(activation: Activation) -> Stage:
         facts = [RecalledFact(id=used, content="", namespace=namespace, score=1.0) for used in activation.used]
         kept += formation.with_texts(facts, (yield Load(namespace, activation.used)))
     return kept
+
+
+def charged(activation: Activation, judgement: Judgement[Any]) -> Activation:
+    """The activation with the price of a judgement: calls, tokens, and why rules had to answer instead of the model."""
+    stepped_in = () if judgement.fallback is None else (judgement.fallback,)
+    return activation.model_copy(
+        update={
+            "model_calls": activation.model_calls + judgement.calls,
+            "input_tokens": activation.input_tokens + judgement.input_tokens,
+            "output_tokens": activation.output_tokens + judgement.output_tokens,
+            "fallbacks": tuple(dict.fromkeys((*activation.fallbacks, *stepped_in))),
+        }
+    )
 
 
 def query_text(situation: Situation) -> str:

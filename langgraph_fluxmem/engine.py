@@ -19,7 +19,22 @@ from langgraph_fluxmem.index.projections import Projections
 from langgraph_fluxmem.learned import Learned
 from langgraph_fluxmem.learning import Repair
 from langgraph_fluxmem.ledger import Ledger
-from langgraph_fluxmem.requests import Apply, ApplyAll, Call, Embed, EmbedFor, Fetch, Hidden, LearnedOf, Load, Request, Stage, Undo, Views
+from langgraph_fluxmem.requests import (
+    Apply,
+    ApplyAll,
+    Call,
+    Embed,
+    EmbedFor,
+    Fetch,
+    Hidden,
+    Judge,
+    LearnedOf,
+    Load,
+    Request,
+    Stage,
+    Undo,
+    Views,
+)
 from langgraph_fluxmem.schema import Action, Activation, Advice, Namespace, Vector, VectorWrite, Why
 
 K = TypeVar("K")
@@ -97,9 +112,13 @@ class Engine:
             every = await asyncio.wrap_future(queued)
             self.projections.follow()
             return every
+        if isinstance(request, Judge):
+            return await request.operators.ajudge(request.task)
         return await asyncio.to_thread(self._blocking, request)
 
     def _blocking(self, request: Request) -> Any:
+        if isinstance(request, Judge):
+            return request.operators.judge(request.task)
         if isinstance(request, Apply):
             applied = self.ledger.apply(request.plan)
             self.projections.follow()

@@ -17,7 +17,7 @@ from langgraph_fluxmem.execution import current
 from langgraph_fluxmem.ingestion import Rememberable
 from langgraph_fluxmem.namespaces import DEFAULT, check_namespace
 from langgraph_fluxmem.nodes import MemoryNodes, activation_of, fluxmem_nodes
-from langgraph_fluxmem.operators import Operators, resolve_operators
+from langgraph_fluxmem.operators import Operators, RuleOperators, resolve_operators
 from langgraph_fluxmem.reading import Reader
 from langgraph_fluxmem.requests import Stage
 from langgraph_fluxmem.schema import Activation, Applied, Episode, Feedback, Situation
@@ -43,34 +43,52 @@ class FluxMem:
     Thread-safe. Two opens of one directory in one process share one engine; it closes with the last of them.
     """
 
-    def __init__(self, engine: Engine, release: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, release: Callable[[], None], operators: Operators | None = None) -> None:
         self._engine = engine
         self._release = release
         self._closed = False
         self._store: FluxMemStore | None = None
-        self.stages = Stages(engine.config, engine.ledger.memory_id, engine.advise, engine.embedder.lexical)
+        self.stages = Stages(engine.config, engine.ledger.memory_id, engine.advise, engine.embedder.lexical, operators or RuleOperators())
 
     # --------------------------------------------------------------------------------------------------------------- open and close
     @classmethod
-    def open(cls, address: str | Path, *, embeddings: str | Embeddings | None = None, **options: Any) -> Self:
+    def open(
+        cls,
+        address: str | Path,
+        *,
+        embeddings: str | Embeddings | None = None,
+        model: BaseChatModel | str | Operators | None = None,
+        **options: Any,
+    ) -> Self:
         """Open the memory at `address`, a directory; what is missing is created.
 
         `embeddings`: None (deterministic, lexical, offline), ``"local"`` (all-MiniLM-L6-v2, extra ``local``), a string such as
-        ``"openai:text-embedding-3-small"``, or any LangChain `Embeddings`. `options` are those of `Config`.
+        ``"openai:text-embedding-3-small"``, or any LangChain `Embeddings`. `model` judges what rules cannot: a chat model, a name such as
+        ``"openai:gpt-4.1-mini"``, or `Operators` of your own; None: rules, and no call of a model. It belongs to this opening, not to the
+        stored memory. `options` are those of `Config`.
 
         Raises:
             ConfigError: an unknown or conflicting option. NotAMemoryError: the address is a file, or holds something else.
             SchemaVersionError: written by a newer version. EmbeddingMismatchError: written with another embedding.
             LedgerError: unreadable, read-only, corrupt or full.
         """
+        operators = resolve_operators(model)
         engine, release = opening.acquire(address, embeddings, Config.of(options))
-        return cls(engine, release)
+        return cls(engine, release, operators)
 
     @classmethod
-    async def aopen(cls, address: str | Path, *, embeddings: str | Embeddings | None = None, **options: Any) -> Self:
+    async def aopen(
+        cls,
+        address: str | Path,
+        *,
+        embeddings: str | Embeddings | None = None,
+        model: BaseChatModel | str | Operators | None = None,
+        **options: Any,
+    ) -> Self:
         """Async twin of `open`."""
+        operators = await asyncio.to_thread(resolve_operators, model)
         engine, release = await asyncio.to_thread(opening.acquire, address, embeddings, Config.of(options))
-        return cls(engine, release)
+        return cls(engine, release, operators)
 
     def close(self) -> None:
         """Release the memory; what was acknowledged is durable already. A second call does nothing."""
@@ -109,6 +127,11 @@ class FluxMem:
     def config(self) -> Config:
         """The validated configuration."""
         return self._engine.config
+
+    @property
+    def operators(self) -> Operators:
+        """Who judges: rules, or the chat model the memory was opened with."""
+        return self.stages.operators
 
     @property
     def id(self) -> str:
@@ -245,7 +268,7 @@ class FluxMem:
     ) -> Report:
         """Make skills of what has recurred in a namespace's episodes [F 3.3]; one operation, whose id the report gives for `undo`.
 
-        `model` judges (None: rules). `replay` is a Runnable that says what would have come of an episode (`consolidation.replaying`);
+        `model` judges (None: the one the memory was opened with, or rules). `replay` is a Runnable that says what would have come of an episode (`consolidation.replaying`);
         without one no rewrite is accepted offline. `thresholds` are those of `consolidation.Settings`. `progress` gets a dict per stage.
         Only one consolidation of a namespace runs at a time, in any process: a second one is skipped, and its report says so.
 
@@ -274,7 +297,9 @@ class FluxMem:
         replay: Runnable[dict[str, Any], Any] | None,
         thresholds: Settings | Mapping[str, Any] | None,
     ) -> Means:
-        return Means(check_namespace(namespace), Settings.of(thresholds), resolve_operators(model), replay)
+        return Means(
+            check_namespace(namespace), Settings.of(thresholds), self.operators if model is None else resolve_operators(model), replay
+        )
 
     # ---------------------------------------------------------------------------------------------------------------------- graphs
     def nodes(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from langgraph_fluxmem.operators.protocol import Operators, Task
 from langgraph_fluxmem.schema import Namespace, Plan
 
 if TYPE_CHECKING:
@@ -109,4 +110,12 @@ class Call:
     read: Callable[[Engine], Any]
 
 
-Request = Embed | EmbedFor | Views | Hidden | Load | LearnedOf | Apply | Undo | ApplyAll | Call | Fetch
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Answer: the `operators.Judgement` of `task` by `operators`, rules or a chat model. A model is awaited where there is an event loop."""
+
+    task: Task[Any]
+    operators: Operators
+
+
+Request = Embed | EmbedFor | Views | Hidden | Load | LearnedOf | Apply | Undo | ApplyAll | Call | Fetch | Judge

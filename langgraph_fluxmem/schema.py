@@ -257,6 +257,11 @@ class Activation(BaseModel):
     """Ids of commits that this branch of the graph must not see."""
     position: int = 0
     model_calls: int = 0
+    """Calls of a chat model for this step so far; the tokens they took are below. None without a model."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    fallbacks: tuple[str, ...] = ()
+    """Why rules answered in the model's place, where they had to."""
 
     _advisor: Callable[[Activation, Sequence[Action]], list[Advice]] | None = PrivateAttr(default=None)
 

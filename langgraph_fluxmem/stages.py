@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from langgraph_fluxmem import activation as forming
@@ -12,6 +12,7 @@ from langgraph_fluxmem import episodes, formation, ingestion, refinement
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.errors import ConfigError, ForeignMemoryError, InvalidContentError
 from langgraph_fluxmem.namespaces import check_namespace
+from langgraph_fluxmem.operators import Operators, RuleOperators
 from langgraph_fluxmem.requests import Call, Load, Stage, Undo
 from langgraph_fluxmem.schema import Action, Activation, Advice, Applied, Episode, Feedback, Provenance, Situation
 from langgraph_fluxmem.text import check_text
@@ -27,6 +28,8 @@ class Stages:
     memory: str
     advisor: Advisor
     lexical: bool = False
+    operators: Operators = field(default_factory=RuleOperators)
+    """Who judges: rules, or the model the memory was opened with."""
 
     def remember(self, documents: ingestion.Rememberable, *, namespace: Sequence[str], source: str | None, provenance: Provenance) -> Stage:
         """Store documents as facts; returns their ids."""

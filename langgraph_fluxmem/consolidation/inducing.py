@@ -14,7 +14,7 @@ from langgraph_fluxmem.consolidation.replaying import Replayed, replay_skill
 from langgraph_fluxmem.episodes import digest
 from langgraph_fluxmem.operators.protocol import Cost, Induce, Judgement, Operators
 from langgraph_fluxmem.operators.schemas import Drafted
-from langgraph_fluxmem.requests import Call, Hidden, LearnedOf, Stage
+from langgraph_fluxmem.requests import Hidden, Judge, LearnedOf, Stage
 from langgraph_fluxmem.skills import Held, SkillBook
 from langgraph_fluxmem.skills.model import PREFIX, Skill, Trials, follow
 
@@ -75,7 +75,7 @@ def _told(draft: Induced, sources: Sequence[Attempt], failures: Sequence[Attempt
         successes=tuple(attempt.transcript() for attempt in sources[-SHOWN_SUCCESSES:]),
         failures=tuple(attempt.transcript() for attempt in failures[-SHOWN_FAILURES:]),
     )
-    judged: Judgement[Drafted] = yield Call(lambda _: operators.judge(task))
+    judged: Judgement[Drafted] = yield Judge(task, operators)
     cost.add(judged)
     if judged.by == "rules":
         return draft.skill

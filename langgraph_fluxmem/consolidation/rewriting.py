@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,9 @@ from langgraph_fluxmem.consolidation.attempts import Attempt, read
 from langgraph_fluxmem.consolidation.inducing import Json, accepts
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.replaying import Replayed, replay_skill, unneeded_steps
-from langgraph_fluxmem.operators.protocol import Cost, Judgement, Operators, Rewrite, Template
+from langgraph_fluxmem.operators.protocol import Cost, Judgement, Rewrite, Template
 from langgraph_fluxmem.operators.schemas import Drafted
-from langgraph_fluxmem.requests import Call, Embed, Hidden, LearnedOf, Stage
+from langgraph_fluxmem.requests import Embed, Hidden, Judge, LearnedOf, Stage
 from langgraph_fluxmem.skills.model import Skill
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
     why = "nothing left to rewrite"
     tried: set[str] = {skill.text()}
     for proposal in range(PROPOSALS):
-        judged: Judgement[Drafted] = yield Call(
-            _asker(operators, _task(skill, unit, unneeded, sources, PROPOSALS * (round_ - 1) + proposal))
-        )
+        judged: Judgement[Drafted] = yield Judge(_task(skill, unit, unneeded, sources, PROPOSALS * (round_ - 1) + proposal), operators)
         cost.add(judged)
         written = skill.redrafted(judged.value, skill.steps, source="model" if judged.by == "model" else skill.source)
         if written.text() in tried:
@@ -88,13 +86,6 @@ def _task(skill: Skill, unit: Mapping[str, Any], unneeded: Sequence[float | None
         unneeded=tuple(unneeded),
         round=round_,
     )
-
-
-def _asker(operators: Operators, task: Rewrite) -> Callable[[object], Judgement[Drafted]]:
-    def ask(_: object) -> Judgement[Drafted]:
-        return operators.judge(task)
-
-    return ask
 
 
 def _entry(round_: int, refined: bool, gain: float, value: float | None, why: str) -> Json:
