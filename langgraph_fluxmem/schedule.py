@@ -1,8 +1,9 @@
 """Consolidation on a schedule: a cron of a LangGraph server, or a thread of one's own process [F 3.3].
 
 A LangGraph server has no upsert for crons, so every cron of ours carries metadata that names its namespace: scheduling again changes the
-one there is, and of several (two servers that started at once) the oldest stays. Fires may overlap; the lease of a consolidation sees to it
-that one of them happens.
+one there is, and of several (two servers that started at once) the oldest stays. All fires of a namespace run on one thread, so that a fire
+takes up what a crash left of the one before (its checkpoints are written before it goes on); a fire while that one runs is refused by the
+server. Runs that are started elsewhere may overlap with it; the lease of a consolidation sees to it that one of them happens.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import uuid
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,16 +37,18 @@ NIGHTLY = "0 3 * * *"
 GRAPH = "consolidation"
 _OURS = {"langgraph_fluxmem": "consolidation"}
 _PAGE = 100
+_THREADS = uuid.UUID("7f0f2c0e-6f0a-5d0e-9a53-1f3c0f1f7a15")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """One cron of ours on a server: `id` of the server, the namespace it consolidates, and its cron expression."""
+    """One cron of ours on a server: `id` of the server, the namespace it consolidates, its cron expression, and the thread it runs on."""
 
     id: str
     namespace: Namespace
     cron: str
+    thread: str = ""
     thresholds: Mapping[str, Any] = field(default_factory=dict)
     next_run: str | None = None
     enabled: bool = True
@@ -62,8 +66,8 @@ def schedule(
 ) -> Scheduled:
     """Consolidate a namespace on a LangGraph server by a cron (UTC, or `timezone`): made, or changed where there is one. Returns it.
 
-    `graph` is the name of the consolidation graph in the server's ``langgraph.json``. Each fire has a thread of its own, which is kept, so
-    that a crash can be resumed and the report be read.
+    `graph` is the name of the consolidation graph in the server's ``langgraph.json``. The thread of its fires holds the last report
+    (``client.threads.get_state(thread)["values"]["report"]``).
 
     Raises:
         ConfigError: the server cannot be reached, has no such graph, or refuses the cron expression; a threshold that cannot be.
@@ -75,22 +79,29 @@ def schedule(
         "schedule": cron,
         "input": {"namespace": list(where), "thresholds": given},
         "metadata": {**_OURS, "namespace": _label(where)},
-        "on_run_completed": "keep",
         "multitask_strategy": "reject",
+        "durability": "sync",
     }
     if timezone is not None:
         payload["timezone"] = timezone
     with _client(url, api_key) as client:
-        there = _found(client, where)
+        thread = thread_of(where)
+        client.threads.create(thread_id=thread, if_exists="do_nothing", metadata=payload["metadata"])
+        there = [cron for cron in _found(client, where) if cron.thread == thread]
         if there:
             changed = {key: value for key, value in payload.items() if key not in ("metadata", "multitask_strategy")}
             client.crons.update(there[0].id, **changed, enabled=True)
         else:
-            client.crons.create(graph, **payload)
-        first, *others = _found(client, where)
+            client.crons.create_for_thread(thread, graph, **payload)
+        first, *others = sorted(_found(client, where), key=lambda cron: cron.thread != thread)
         for other in others:
             client.crons.delete(other.id)
         return first
+
+
+def thread_of(namespace: Sequence[str]) -> str:
+    """Id of the server's thread on which a namespace is consolidated."""
+    return str(uuid.uuid5(_THREADS, _label(check_namespace(namespace))))
 
 
 def scheduled(url: str, *, namespace: Sequence[str] | None = None, api_key: str | None = None) -> list[Scheduled]:
@@ -175,6 +186,7 @@ def _read(row: Mapping[str, Any]) -> Scheduled:
         id=str(row["cron_id"]),
         namespace=tuple(given.get("namespace") or DEFAULT),
         cron=str(row["schedule"]),
+        thread=str(row.get("thread_id") or ""),
         thresholds=dict(given.get("thresholds") or {}),
         next_run=None if when is None else str(when),
         enabled=bool(row.get("enabled", True)),

@@ -3,8 +3,10 @@
     START -> name -> begin -> induce (one for each cluster) -> gather -> rewrite (one for each proposal) -> score -> ... -> accept -> END
 
 Clusters and rewrites go out in batches of `Settings.parallel`, each with a checkpoint of its own: what a kill may repeat is the batch under
-way, and of that only what the checkpointer had not kept yet. The lease belongs to the consolidation's id, which follows from the thread and its count of consolidations: a resumed run takes the lease
-again, another run is skipped. Progress is on the custom stream (``stream_mode="custom"``). All state is JSON.
+way, and of that only what the checkpointer had not kept yet. The lease belongs to the consolidation's id, which follows from the thread and
+its count of consolidations: a resumed run takes the lease again, another run is skipped. A run of the same thread with new input resumes
+too, so that the next fire of a cron takes up what a crash left. Progress is on the custom stream (``stream_mode="custom"``). All state is
+JSON.
 """
 
 from __future__ import annotations
@@ -26,11 +28,11 @@ from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.rewriting import rewrite_unit
 from langgraph_fluxmem.consolidation.run import BUSY, acquire, begun, lease_name, release, report_of, round_over, skipped
 from langgraph_fluxmem.consolidation.settings import Settings
-from langgraph_fluxmem.consolidation.snapshot import jobs_of, snapshot
+from langgraph_fluxmem.consolidation.snapshot import jobs_of, looked_up_to, snapshot
 from langgraph_fluxmem.errors import LeaseLostError, StateError
 from langgraph_fluxmem.namespaces import DEFAULT, check_namespace
 from langgraph_fluxmem.operators import Cost, Operators, resolve_operators
-from langgraph_fluxmem.requests import Stage
+from langgraph_fluxmem.requests import Call, Stage
 from langgraph_fluxmem.testing.faults import point
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ def consolidation_graph(
         builder.add_node(name, _node(name, body, mem))
     builder.add_edge(START, "name")
     builder.add_edge("name", "begin")
-    builder.add_conditional_edges("begin", bodies.to_induce, ["induce", "accept", END])
+    builder.add_conditional_edges("begin", bodies.onward, ["induce", "gather", "rewrite", "score", "accept", END])
     builder.add_edge("induce", "gather")
     builder.add_conditional_edges("gather", bodies.after_gather, ["induce", "rewrite", "accept"])
     builder.add_edge("rewrite", "score")
@@ -114,12 +116,16 @@ class _Bodies:
         self.settings = settings
 
     def name(self, state: Mapping[str, Any]) -> Stage:
-        """Name the consolidation, check the input, forget the thread's last one."""
+        """Name the consolidation, check the input, forget the thread's last one; one that was cut short is taken up again."""
         means = self._means(state)
+        left: Mapping[str, Any] = state["snapshot"] if _cut_short(state) else {}
+        if left and tuple(left["namespace"]) == means.namespace:
+            since = yield Call(lambda engine: looked_up_to(engine.ledger, means.namespace))
+            if since == left["since"]:
+                return {"namespace": list(means.namespace), "thresholds": dict(state.get("thresholds") or {})}
         thread = execution.current().provenance.thread_id
-        finished = int(state.get("finished", 0))
+        finished = int(state.get("finished", 0)) + bool(left)
         name = uuid.uuid5(_IDS, f"{thread}\x00{finished}").hex if thread else uuid.uuid4().hex
-        yield from ()
         return {
             "namespace": list(means.namespace),
             "thresholds": dict(state.get("thresholds") or {}),
@@ -137,15 +143,15 @@ class _Bodies:
         }
 
     def begin(self, state: Mapping[str, Any]) -> Stage:
-        """Take the lease and the snapshot; without the lease the consolidation is over."""
-        means, name = self._means(state), state["consolidation"]
+        """Take the lease and the snapshot. Without the lease this run is over; what an earlier one had begun is left for a later one."""
+        means, name, left = self._means(state), state["consolidation"], state["snapshot"]
         if (yield from acquire(means.namespace, name, means.settings)) is None:
             _tell(state, "skipped", why=BUSY)
-            return {
-                "report": skipped(means.namespace, name, BUSY).model_dump(mode="json"),
-                "stopped": BUSY,
-                "finished": state["finished"] + 1,
-            }
+            report = skipped(means.namespace, name, BUSY).model_dump(mode="json")
+            return {"report": report, "stopped": state["stopped"] if left else BUSY, "finished": state["finished"] + (not left)}
+        if left:
+            _tell(state, "resumed", position=left["position"], clusters=len(jobs_of(left)), finished=len(state["results"]))
+            return {"report": {}}
         taken: Json = yield from snapshot(means, name)
         _tell(state, "snapshot", position=taken["position"], new=taken["new"], clusters=len(taken["jobs"]))
         return {"snapshot": taken, "stopped": begun(taken) or "nothing was proposed"}
@@ -206,10 +212,18 @@ class _Bodies:
         _tell(state, "accept", operation=accepted["operation"], active=accepted["active"])
         return {"report": report.model_dump(mode="json"), "finished": state["finished"] + 1}
 
+    def onward(self, state: Mapping[str, Any]) -> str | Sequence[Send]:
+        """Where a consolidation begins, or goes on after it was cut short."""
+        if not state["snapshot"] or state["report"]:
+            return END
+        if state["units"]:
+            return "score" if state["rewritten"] and not _unwritten(state) else self.to_rewrite(state)
+        if state["results"] and len(state["results"]) == len(jobs_of(state["snapshot"])):
+            return "gather"
+        return self.to_induce(state)
+
     def to_induce(self, state: Mapping[str, Any]) -> str | Sequence[Send]:
         """The next batch of clusters; on to the end when there is none."""
-        if not state.get("snapshot"):
-            return END
         done = {result["cluster"] for result in state.get("results") or ()}
         slim = {"snapshot": {key: state["snapshot"][key] for key in ("id", "position", "trials")}}
         left = [job for job in jobs_of(state["snapshot"]) if job["cluster"] not in done][: self._means(state).settings.parallel]
@@ -248,6 +262,12 @@ class _Bodies:
         given = state.get("thresholds") or {}
         settings = Settings.of({**self.settings.model_dump(), **given}) if given else self.settings
         return Means(check_namespace(tuple(state.get("namespace") or DEFAULT)), settings, self.operators, self.replay)
+
+
+def _cut_short(state: Mapping[str, Any]) -> bool:
+    """Whether the thread's last consolidation had begun, and has no report, or only that it had to wait."""
+    report = state.get("report") or {}
+    return bool(state.get("snapshot")) and (not report or bool(report["skipped"]))
 
 
 def _unwritten(state: Mapping[str, Any]) -> list[Json]:

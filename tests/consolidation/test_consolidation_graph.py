@@ -109,6 +109,49 @@ def test_a_consolidation_that_failed_resumes_at_the_cluster(mem: FluxMem):
     assert (len(skills(mem)), len(report.clusters)) == (5, 5)
 
 
+@pytest.mark.parametrize("fault", ["consolidation.induced", "consolidation.rewritten", "consolidation.accepting"])
+def test_the_next_run_of_a_thread_takes_up_a_consolidation_that_was_cut_short(mem: FluxMem, fault: str):
+    commit(mem, *chores())
+    noting = Noting()
+    graph = consolidation_graph(mem, model=noting, checkpointer=InMemorySaver(), replay=world(), thresholds={"parallel": 1})
+    with faults.armed(fault, at=1 if fault.endswith("accepting") else 3), pytest.raises(faults.FaultError):
+        graph.invoke({}, THREAD)
+    name = graph.get_state(THREAD).values["consolidation"]
+    stages = [event["stage"] for event in graph.stream({"namespace": list(HERE)}, THREAD, stream_mode="custom")]
+    assert stages[0] == "resumed"
+    assert sorted(Counter(noting.induced).values()) == ([1, 1, 1, 1, 2] if fault.endswith("induced") else [1] * 5)
+    report = report_of(graph.get_state(THREAD).values)
+    assert (report.id, len(skills(mem)), len(report.clusters)) == (name, 5, 5)
+    assert report_of(graph.invoke({}, THREAD)).id != name
+
+
+def test_what_was_cut_short_is_begun_anew_when_another_consolidation_was_written_since(mem: FluxMem):
+    commit(mem, *chores())
+    graph = consolidation_graph(mem, checkpointer=InMemorySaver(), thresholds={"parallel": 1, "lease": 0.001})
+    with faults.armed("consolidation.induced", at=3), pytest.raises(faults.FaultError):
+        graph.invoke({}, THREAD)
+    name = graph.get_state(THREAD).values["consolidation"]
+    assert mem.consolidate(namespace=HERE).operation
+    report = report_of(graph.invoke({}, THREAD))
+    assert (report.id == name, report.stopped, len(skills(mem))) == (False, "no episode is new", 5)
+
+
+def test_what_was_cut_short_waits_while_another_consolidation_holds_the_lease(mem: FluxMem):
+    commit(mem, *chores())
+    graph = consolidation_graph(mem, checkpointer=InMemorySaver(), thresholds={"parallel": 1})
+    with faults.armed("consolidation.induced", at=3), pytest.raises(faults.FaultError):
+        graph.invoke({}, THREAD)
+    name = graph.get_state(THREAD).values["consolidation"]
+    ledger = mem.engine.ledger
+    held = ledger.acquire_lease(lease_name(HERE), name, 60.0)
+    ledger.release_lease(lease_name(HERE), name, held or 0)
+    other = ledger.acquire_lease(lease_name(HERE), "somebody", 60.0)
+    assert report_of(graph.invoke({}, THREAD)).skipped == BUSY
+    ledger.release_lease(lease_name(HERE), "somebody", other or 0)
+    report = report_of(graph.invoke({}, THREAD))
+    assert (report.id, report.skipped, len(skills(mem))) == (name, "", 5)
+
+
 def test_a_consolidation_that_failed_after_its_write_writes_it_once(mem: FluxMem):
     commit(mem, *chores())
     graph = consolidation_graph(mem, checkpointer=InMemorySaver())

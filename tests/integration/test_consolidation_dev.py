@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
+from collections import Counter
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from langgraph_fluxmem import FluxMem, schedule
 from tests.consolidation.tasks import HERE, commit, login, skills
 from tests.consolidation.test_consolidation_graph import chores
 
-from .test_langgraph_dev import PATIENCE, Server, serving
+from .test_langgraph_dev import PATIENCE, ROOT, Server, serving
 
 pytest.importorskip("langgraph_api", reason="needs langgraph-cli[inmem]")
 
@@ -91,3 +94,47 @@ def test_a_server_killed_in_the_middle_consolidates_after_its_lease_has_run_out(
     with FluxMem.open(tmp_path / "memory", chroma="off") as mem:
         assert len(skills(mem)) == 5
         assert mem.verify() == []
+
+
+COUNTING = """
+from pathlib import Path
+from langgraph_fluxmem.consolidation.graph import consolidation_graph
+from tests.consolidation.killed import Logged
+graph = consolidation_graph(model=Logged(Path(__file__).with_name("induced")))
+"""
+"""A consolidation graph that notes in a file what it induces."""
+
+
+def counting(place: Path) -> Path:
+    """The project's graphs with checkpoints on disk and a consolidation that counts; returns the file it counts in."""
+    shutil.copytree(ROOT / "graphs", place / "graphs", ignore=shutil.ignore_patterns("__pycache__"))
+    (place / "graphs" / "consolidation.py").write_text(COUNTING)
+    settings = json.loads((ROOT / "langgraph.json").read_text())
+    (place / "langgraph.json").write_text(json.dumps({**settings, "checkpointer": {"path": "./graphs/checkpointer.py:checkpointer"}}))
+    return place / "graphs" / "induced"
+
+
+def test_the_next_fire_of_a_cron_takes_up_what_a_kill_cut_short_and_repeats_no_finished_cluster(tmp_path: Path) -> None:
+    pytest.importorskip("aiosqlite")
+    induced = counting(tmp_path)
+    with FluxMem.open(tmp_path / "memory", chroma="off") as mem:
+        commit(mem, *chores())
+    with serving(tmp_path, FLUXMEM_FAULT="consolidation.induced:kill@4") as server:
+        schedule.schedule(f"http://127.0.0.1:{server.port}", namespace=HERE, cron="* * * * * */5", thresholds={"parallel": 1})
+        until(lambda: induced.exists() and len(induced.read_text().split("\n")) == 5 and not alive(server), "the kill")
+    assert operations(tmp_path) == []
+    with serving(tmp_path) as server:  # registers its cron when it starts, as applications do
+        schedule.schedule(f"http://127.0.0.1:{server.port}", namespace=HERE, cron="* * * * * */5", thresholds={"parallel": 1})
+        until(lambda: operations(tmp_path), "a fire of the cron")
+    assert sorted(Counter(induced.read_text().split("\n")[:-1]).values()) == [1, 1, 1, 1, 2]  # the one under way, and no other
+    assert len(operations(tmp_path)) == 1
+    with FluxMem.open(tmp_path / "memory", chroma="off") as mem:
+        assert len(skills(mem)) == 5
+        assert mem.verify() == []
+
+
+def alive(server: Server) -> bool:
+    try:
+        return bool(server.ask("/ok", method="GET"))
+    except (OSError, HTTPException):
+        return False

@@ -20,14 +20,21 @@ class Crons:
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
+        self.threads: list[dict[str, Any]] = []
         self.count = itertools.count()
 
-    def create(self, graph: str, *, metadata: dict[str, Any], **payload: Any) -> None:
+    def create_for_thread(self, thread: str | None, graph: str, *, metadata: dict[str, Any], **payload: Any) -> None:
         if graph == "nothing":
             raise ConfigError("no such graph")
         number = next(self.count)
         self.rows.append(
-            {"cron_id": f"id{number}", "created_at": f"2026-01-01T00:00:{number:02}", "metadata": metadata, **self._row(payload)}
+            {
+                "cron_id": f"id{number}",
+                "created_at": f"2026-01-01T00:00:{number:02}",
+                "metadata": metadata,
+                "thread_id": thread,
+                **self._row(payload),
+            }
         )
 
     def update(self, cron_id: str, **payload: Any) -> None:
@@ -51,7 +58,7 @@ def crons(monkeypatch: pytest.MonkeyPatch) -> Iterator[Crons]:
 
     @contextmanager
     def client(url: str, api_key: str | None) -> Iterator[Any]:
-        yield SimpleNamespace(crons=made)
+        yield SimpleNamespace(crons=made, threads=SimpleNamespace(create=lambda **given: made.threads.append(given)))
 
     monkeypatch.setattr(schedule, "_client", client)
     yield made
@@ -73,14 +80,30 @@ def test_a_schedule_is_changed_where_there_is_one(crons: Crons):
 def test_of_schedules_made_at_once_the_oldest_stays(crons: Crons):
     first = schedule.schedule("http://server", namespace=HERE)
     for _ in range(2):  # as two servers that searched before either had created
-        crons.create("consolidation", metadata=crons.rows[0]["metadata"], schedule=NIGHTLY, input={"namespace": list(HERE)})
+        row = crons.rows[0]
+        crons.create_for_thread(
+            row["thread_id"], "consolidation", metadata=row["metadata"], schedule=NIGHTLY, input={"namespace": list(HERE)}
+        )
     assert len(crons.rows) == 3
     assert schedule.schedule("http://server", namespace=HERE).id == first.id
     assert len(crons.rows) == 1
 
 
+def test_all_fires_of_a_schedule_run_on_one_thread_that_is_there(crons: Crons):
+    made = [schedule.schedule("http://server", namespace=HERE) for _ in range(2)]
+    assert {cron.thread for cron in made} == {schedule.thread_of(HERE)} != {schedule.thread_of(("other",))}
+    assert [(row["thread_id"], row["if_exists"]) for row in crons.threads] == [(made[0].thread, "do_nothing")] * 2
+
+
+def test_a_schedule_takes_the_place_of_a_cron_of_ours_without_a_thread(crons: Crons):
+    metadata = {"langgraph_fluxmem": "consolidation", "namespace": ".".join(HERE)}
+    crons.create_for_thread(None, "consolidation", metadata=metadata, schedule=NIGHTLY, input={"namespace": list(HERE)})
+    made = schedule.schedule("http://server", namespace=HERE)
+    assert [row["cron_id"] for row in crons.rows] == [made.id] != ["id0"]
+
+
 def test_schedules_of_namespaces_stay_apart_and_other_crons_are_left_alone(crons: Crons):
-    crons.create("mine", metadata={}, schedule=NIGHTLY, input={})
+    crons.create_for_thread(None, "mine", metadata={}, schedule=NIGHTLY, input={})
     for name in ("ada", "bob"):
         schedule.schedule("http://server", namespace=("acme", name))
     assert [found.namespace for found in schedule.scheduled("http://server")] == [("acme", "ada"), ("acme", "bob")]
@@ -92,7 +115,8 @@ def test_schedules_of_namespaces_stay_apart_and_other_crons_are_left_alone(crons
 
 def test_many_schedules_are_listed_page_by_page(crons: Crons):
     for number in range(250):
-        crons.create(
+        crons.create_for_thread(
+            None,
             "consolidation",
             metadata={"langgraph_fluxmem": "consolidation", "namespace": str(number)},
             schedule=NIGHTLY,
