@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from langgraph_fluxmem import context, formation
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.learned import Learned
-from langgraph_fluxmem.operators.protocol import Judgement
+from langgraph_fluxmem.operators import Judgement, Operators, RuleOperators
 from langgraph_fluxmem.requests import Embed, Fetch, Hidden, LearnedOf, Load, Stage, Views
 from langgraph_fluxmem.schema import Activation, RecalledEpisode, RecalledFact, RecalledSkill, Situation, Vector, Why
+from langgraph_fluxmem.signals import VERIFY, weights_of
+from langgraph_fluxmem.verification import verified, verifies
 
 STEPS = 5
 """How many matching past steps an activation holds."""
@@ -34,10 +36,12 @@ def form(
     lineage: str | None,
     seen: tuple[str, ...],
     lexical: bool = False,
+    operators: Operators | None = None,
 ) -> Stage:
     """Fill an activation: facts, steps, episodes and their context. Rounds after the first go on from what was shown and used.
 
     `lexical` says that the embedding sees words alone (the offline one): the weights of the signals then are those measured with it.
+    `operators` verify the best facts when they are a model (one call); rules are not asked.
     """
     hidden = activation.hidden if activation.round else tuple(sorted((yield Hidden(activation.namespace, lineage, seen))))
     namespaces = (activation.namespace, *activation.also)
@@ -59,11 +63,14 @@ def form(
         vectors = yield Embed(texts, query=True)
         task_vector = vectors[0]
         if any(view.size for view in views):
+            asked = operators or RuleOperators()
+            weight = weights_of(config.signals, signals)[VERIFY]
+            verify = verifies(asked, weight, config.verify)
             facts = yield from formation.recall_facts(
                 query,
                 vectors[-1],
                 views,
-                k=activation.k,
+                k=max(activation.k, config.verify) if verify else activation.k,
                 config=config,
                 signals=signals,
                 served=learned.served(vectors[0]),
@@ -71,6 +78,10 @@ def form(
                 around=activation.used,
                 lexical=lexical,
             )
+            if verify and facts:
+                best, judgement = yield from verified(query, facts[: config.verify], asked, weight)
+                activation = charged(activation, judgement)
+                facts = (*best, *facts[config.verify :])[: activation.k]
     episodes, skills = _experience(learned, task_vector)
     formed = activation.model_copy(
         update={"facts": facts, "steps": tuple(learned.recall_steps(situation, task_vector, STEPS)), "episodes": episodes, "skills": skills}

@@ -29,6 +29,8 @@ class Config(BaseModel):
     """Budget of `Activation.context`, in tokens of about four characters."""
     pool: int = Field(default=50, ge=1)
     """How many candidates each signal proposes."""
+    verify: int = Field(default=20, ge=0)
+    """How many of the best facts a chat model is asked about in each recall, in one call; 0: none. Without a model there is no call."""
     signals: dict[str, float] = Field(default_factory=dict)
     """Overrides of the weights of retrieval signals by name; 0 turns a signal off."""
     max_rounds: int = Field(default=5, ge=1)

@@ -291,6 +291,10 @@ SIGNALS: tuple[Signal, ...] = (
 """All signals with their default weights."""
 LEXICAL: Mapping[str, float] = {"dense": 0.3, "surroundings": 0.1}
 """Weights where the embedding is lexical itself, and so says mostly again what BM25 says."""
+VERIFY = "verify"
+"""What a chat model says of the best candidates; it is no function of arrays, see `verification`."""
+VERIFY_WEIGHT = 0.3
+"""As in [F 3.1]."""
 
 
 def weighted(*overrides: Mapping[str, float] | None) -> list[tuple[Signal, float]]:
@@ -299,7 +303,21 @@ def weighted(*overrides: Mapping[str, float] | None) -> list[tuple[Signal, float
     Raises:
         ConfigError: an override names no signal, or is no finite number of at least 0, or all weights are 0.
     """
-    weights = {signal.name: signal.weight for signal in SIGNALS}
+    weights = weights_of(*overrides)
+    chosen = [(signal, weights[signal.name]) for signal in SIGNALS if weights[signal.name] > 0]
+    if not any(signal.propose for signal, _ in chosen):
+        proposers = ", ".join(signal.name for signal in SIGNALS if signal.propose)
+        raise ConfigError(f"no signal is left that proposes facts; give one of {proposers} a weight above 0")
+    return chosen
+
+
+def weights_of(*overrides: Mapping[str, float] | None) -> dict[str, float]:
+    """The weight of every signal by name, `VERIFY` among them; of several mappings of overrides the last that names a signal counts.
+
+    Raises:
+        ConfigError: an override names no signal, or is no finite number of at least 0.
+    """
+    weights = {VERIFY: VERIFY_WEIGHT, **{signal.name: signal.weight for signal in SIGNALS}}
     for mapping in overrides:
         for name, weight in (mapping or {}).items():
             if name not in weights:
@@ -307,11 +325,7 @@ def weighted(*overrides: Mapping[str, float] | None) -> list[tuple[Signal, float
             if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
                 raise ConfigError(f"the weight of signal {name!r} is {weight!r}; expected a number of at least 0")
             weights[name] = float(weight)
-    chosen = [(signal, weights[signal.name]) for signal in SIGNALS if weights[signal.name] > 0]
-    if not any(signal.propose for signal, _ in chosen):
-        proposers = ", ".join(signal.name for signal in SIGNALS if signal.propose)
-        raise ConfigError(f"no signal is left that proposes facts; give one of {proposers} a weight above 0")
-    return chosen
+    return weights
 
 
 def scaled(scores: NDArray[Any]) -> NDArray[np.float64]:

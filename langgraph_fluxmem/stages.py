@@ -143,7 +143,7 @@ class Stages:
         self, activation: Activation, *, signals: Mapping[str, float] | None = None, lineage: str | None = None, seen: tuple[str, ...] = ()
     ) -> Stage:
         formed: Activation = yield from forming.form(
-            activation, config=self.config, signals=signals, lineage=lineage, seen=seen, lexical=self.lexical
+            activation, config=self.config, signals=signals, lineage=lineage, seen=seen, lexical=self.lexical, operators=self.operators
         )
         return formed.bind(self.advisor)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,7 +20,9 @@ from langgraph_fluxmem.operators.rules import RuleOperators
 ATTEMPTS = 2
 """Calls for one task at most: the first, and one more that is told what was wrong."""
 GIVE_UP = 3
-"""Tasks in a row whose every call raised, after which the model is left alone."""
+"""Tasks in a row whose every call raised, after which the model is left alone for `RETRY_AFTER`."""
+RETRY_AFTER = 60.0
+"""Seconds."""
 _CONFIG: RunnableConfig = {"tags": ["nostream"], "run_name": "fluxmem_operator"}
 """Tokens of these calls stay out of the stream of the graph they run in."""
 
@@ -47,6 +50,7 @@ class ChatModelOperators:
         model: a chat model, or its name for ``init_chat_model`` (``"openai:gpt-4.1-mini"``).
         attempts: calls for one task at most.
         fallback: who answers when the model does not; the rules by default.
+        clock: seconds that never go back, for how long a model that raises is left alone.
         method: how structured output is asked for; ``"function_calling"`` is what most models and servers know.
 
     Raises:
@@ -55,7 +59,13 @@ class ChatModelOperators:
     """
 
     def __init__(
-        self, model: BaseChatModel | str, *, attempts: int = ATTEMPTS, fallback: Operators | None = None, method: str = "function_calling"
+        self,
+        model: BaseChatModel | str,
+        *,
+        attempts: int = ATTEMPTS,
+        fallback: Operators | None = None,
+        method: str = "function_calling",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if attempts < 1:
             raise ConfigError(f"attempts is {attempts}; a task takes at least one call")
@@ -65,7 +75,9 @@ class ChatModelOperators:
         self.method = method
         self._structured: dict[type[Any], Runnable[Any, Any]] = {}
         self._lock = threading.Lock()
+        self._clock = clock
         self._silent = 0
+        self._until = 0.0
 
     def judge(self, task: Task[T]) -> Judgement[T]:
         """Ask the model, or the rules when it fails."""
@@ -100,12 +112,13 @@ class ChatModelOperators:
     def _conversation(self, task: Task[Any]) -> Conversation:
         """Yields what to ask, takes the answer (or the exception), returns the judgement. Yields nothing once the model was given up."""
         tally = _Tally()
-        if self._silent >= GIVE_UP:
+        if self._silent >= GIVE_UP and self._clock() < self._until:
             return self._by_rules(task, tally, self._given_up())
         asked = messages(task)
         problem = ""
         raised = 0
-        for _ in range(self.attempts):
+        attempts = self.attempts if task.attempts is None else min(self.attempts, task.attempts)
+        for _ in range(attempts):
             answer = yield asked
             if isinstance(answer, Exception):
                 tally.add(None)
@@ -119,7 +132,7 @@ class ChatModelOperators:
                 self._heard(raised=False)
                 return Judgement(value, "model", tally.calls, tally.input_tokens, tally.output_tokens)
             asked = [*asked, *_said(raw), complaint(problem)]
-        self._heard(raised=raised == self.attempts)
+        self._heard(raised=raised == attempts)
         return self._by_rules(task, tally, problem)
 
     def _read(self, task: Task[Any], answer: dict[str, Any]) -> tuple[Any, str]:
@@ -147,9 +160,10 @@ class ChatModelOperators:
     def _heard(self, *, raised: bool) -> None:
         with self._lock:
             self._silent = self._silent + 1 if raised else 0
+            self._until = self._clock() + RETRY_AFTER
 
     def _given_up(self) -> str:
-        return f"the model raised for {GIVE_UP} tasks in a row and is not asked again"
+        return f"the model raised for {GIVE_UP} tasks in a row and is left alone for {RETRY_AFTER:.0f} seconds"
 
     def _by_rules(self, task: Task[T], tally: _Tally, why: str) -> Judgement[T]:
         answer = self.fallback.judge(task)

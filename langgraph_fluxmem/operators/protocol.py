@@ -23,6 +23,8 @@ class Task(Generic[T_co]):
 
     operator: ClassVar[str]
     answer: ClassVar[type[Any]]
+    attempts: ClassVar[int | None] = None
+    """Calls of a model at most, where that is less than what the operators allow."""
 
     def check(self, value: Any) -> str | None:
         """What is wrong with an answer that fits its schema, or None: indices out of range, another number of scores than asked for."""
@@ -70,6 +72,7 @@ class Verify(Task[schemas.Verified]):
 
     operator = "verify"
     answer = schemas.Verified
+    attempts = 1  # every recall asks it: one call, or none of its say
     query: str
     candidates: tuple[str, ...]
 

@@ -9,7 +9,7 @@ from langchain_openai import ChatOpenAI
 
 from langgraph_fluxmem import ConfigError
 from langgraph_fluxmem.operators import Operators, RuleOperators, resolve_operators
-from langgraph_fluxmem.operators.model import GIVE_UP, ChatModelOperators
+from langgraph_fluxmem.operators.model import GIVE_UP, RETRY_AFTER, ChatModelOperators
 from langgraph_fluxmem.operators.prompts import SYSTEM, messages
 from langgraph_fluxmem.operators.protocol import (
     TASKS,
@@ -135,17 +135,18 @@ def test_a_model_that_fails_falls_back_to_the_rules_and_says_so(name: str, answe
         pytest.skip("every field of a parsed query may be left out")
     judged = ChatModelOperators(ScriptedChatModel(answers=[answer])).judge(task)
     assert judged.value == RuleOperators().judge(task).value
-    assert (judged.by, judged.calls) == ("rules", 2)
+    assert (judged.by, judged.calls) == ("rules", task.attempts or 2)
     assert judged.fallback
     if isinstance(answer, Exception):
         assert judged.fallback == "the model raised RuntimeError: no service"
 
 
 def test_a_model_is_told_what_was_wrong_and_asked_once_more():
-    model = ScriptedChatModel(answers=[{"scores": [1.0]}, {"scores": [1.0, 0.5]}])
-    judged = ChatModelOperators(model).judge(EXAMPLES["verify"][0])
-    assert (judged.by, judged.calls, judged.value.scores) == ("model", 2, [1.0, 0.5])
-    assert "1 scores for 2; give one for each, in their order" in model.asked[1][1][-1].text
+    relations = [{"redundancy": 0.5, "complementarity": 0.0}] * 2
+    model = ScriptedChatModel(answers=[{"relations": relations[:1]}, {"relations": relations}])
+    judged = ChatModelOperators(model).judge(EXAMPLES["relate"][0])
+    assert (judged.by, judged.calls, len(judged.value.relations)) == ("model", 2, 2)
+    assert "1 relations for 2; give one for each, in their order" in model.asked[1][1][-1].text
     assert judged.input_tokens > sum(len(str(message.text).split()) for message in model.asked[0][1])
 
 
@@ -174,8 +175,24 @@ def test_a_model_that_raises_again_and_again_is_left_alone():
     task = EXAMPLES["extract"][0]
     calls = [operators.judge(task).calls for _ in range(GIVE_UP + 2)]
     assert calls == [2] * GIVE_UP + [0, 0]
-    assert operators.judge(task).fallback == "the model raised for 3 tasks in a row and is not asked again"
+    assert operators.judge(task).fallback == "the model raised for 3 tasks in a row and is left alone for 60 seconds"
     assert len(model.asked) == 2 * GIVE_UP
+
+
+def test_a_model_that_was_left_alone_is_tried_again_after_a_while():
+    now = [0.0]
+    said = EXAMPLES["extract"][1]
+    model = ScriptedChatModel(answers=[*[RuntimeError("down")] * (2 * GIVE_UP + 2), said])
+    operators = ChatModelOperators(model, clock=lambda: now[0])
+    task = EXAMPLES["extract"][0]
+    for _ in range(GIVE_UP):
+        operators.judge(task)
+    assert operators.judge(task).calls == 0
+    now[0] += RETRY_AFTER
+    assert operators.judge(task).calls == 2, "asked once more, and still down"
+    assert operators.judge(task).calls == 0
+    now[0] += RETRY_AFTER
+    assert operators.judge(task).by == operators.judge(task).by == "model"
 
 
 def test_one_answer_makes_a_model_trusted_again():
@@ -214,7 +231,7 @@ def test_costs_add_up_and_survive_json():
     again = Cost()
     again.plus(json.loads(json.dumps(cost.as_dict())))
     assert again == cost
-    assert (cost.calls, cost.fallbacks, cost.reasons) == (4, 2, ("the answer is not structured",))
+    assert (cost.calls, cost.fallbacks, cost.reasons) == (3, 2, ("the answer is not structured",))
 
 
 # ------------------------------------------------------------------------------------------------------- ChatOpenAI over HTTP, no network
@@ -248,9 +265,10 @@ def test_chat_openai_that_fails_leaves_every_operator_to_the_rules(name: str, re
     with OpenAIStub(lambda tool, body: reply) as stub:
         judged = ChatModelOperators(chat(stub, max_retries=0)).judge(task)
     assert judged.value == RuleOperators().judge(task).value
-    assert (judged.by, judged.calls, len(stub.requests)) == ("rules", 2, 2)
+    calls = task.attempts or 2
+    assert (judged.by, judged.calls, len(stub.requests)) == ("rules", calls, calls)
     assert judged.fallback
-    assert judged.input_tokens == (0 if reply.status != 200 else 200)
+    assert judged.input_tokens == (0 if reply.status != 200 else 100 * calls)
 
 
 def test_chat_openai_that_is_limited_once_is_asked_again():
