@@ -39,10 +39,12 @@ if TYPE_CHECKING:
         UnresolvedNamespaceError,
     )
     from langgraph_fluxmem.memory import FluxMem
+    from langgraph_fluxmem.middleware import FluxMemMiddleware
     from langgraph_fluxmem.nodes import fluxmem_nodes
     from langgraph_fluxmem.schema import Activation, Episode, Feedback, Situation, Step
     from langgraph_fluxmem.state import FluxMemState
     from langgraph_fluxmem.store import FluxMemStore
+    from langgraph_fluxmem.tools import memory_tools
 
 __version__ = "0.1.0"
 
@@ -51,11 +53,13 @@ _HOME = {
     "Episode": "schema",
     "Feedback": "schema",
     "FluxMem": "memory",
+    "FluxMemMiddleware": "middleware",
     "FluxMemState": "state",
     "FluxMemStore": "store",
     "Situation": "schema",
     "Step": "schema",
     "fluxmem_nodes": "nodes",
+    "memory_tools": "tools",
     "ClosedError": "errors",
     "ConfigError": "errors",
     "DependentsError": "errors",
@@ -91,6 +95,7 @@ __all__ = [
     "FeedbackError",
     "FluxMem",
     "FluxMemError",
+    "FluxMemMiddleware",
     "FluxMemState",
     "FluxMemStore",
     "ForeignMemoryError",
@@ -108,6 +113,7 @@ __all__ = [
     "UnknownIdError",
     "UnresolvedNamespaceError",
     "fluxmem_nodes",
+    "memory_tools",
 ]
 
 

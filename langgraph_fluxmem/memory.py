@@ -15,7 +15,7 @@ from langgraph_fluxmem.engine import Engine
 from langgraph_fluxmem.errors import ClosedError
 from langgraph_fluxmem.execution import current
 from langgraph_fluxmem.ingestion import Rememberable
-from langgraph_fluxmem.namespaces import DEFAULT, check_namespace
+from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate, check_namespace
 from langgraph_fluxmem.nodes import MemoryNodes, activation_of, fluxmem_nodes
 from langgraph_fluxmem.operators import Operators, RuleOperators, resolve_operators
 from langgraph_fluxmem.reading import Reader
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
     from langgraph_fluxmem.ledger.rows import OperationRow
+    from langgraph_fluxmem.retriever import FluxMemRetriever
     from langgraph_fluxmem.store import FluxMemStore
 
 
@@ -329,6 +330,20 @@ class FluxMem:
             actions=actions,
             context=context,
             k=k,
+        )
+
+    def as_retriever(
+        self, *, namespace: Sequence[str] = DEFAULT, also: Sequence[Sequence[str]] = (), k: int = 10, **options: Any
+    ) -> FluxMemRetriever:
+        """A LangChain retriever over this memory; `namespace` may hold ``{fields}``, `options` are further arguments of `recall`.
+
+        Raises:
+            InvalidNamespaceError: at once, for a namespace that cannot work.
+        """
+        from langgraph_fluxmem.retriever import FluxMemRetriever  # noqa: PLC0415 - a retriever holds a memory
+
+        return FluxMemRetriever(
+            mem=self, namespace=NamespaceTemplate(namespace).parts, also=tuple(NamespaceTemplate(other).parts for other in also), k=k, options=options
         )
 
     def activation(self, state: Any) -> Activation:

@@ -1,0 +1,67 @@
+"""A LangChain retriever over a memory: for chains, and for everything that takes a `BaseRetriever`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from pydantic import ConfigDict, Field
+
+from langgraph_fluxmem import execution
+from langgraph_fluxmem.memory import FluxMem
+from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate
+from langgraph_fluxmem.schema import Activation, Namespace
+
+
+class FluxMemRetriever(BaseRetriever):
+    """Facts of a memory as documents, best first: made by `FluxMem.as_retriever`.
+
+    Each document has the fact's content, all its metadata unchanged, its id, and in ``metadata["fluxmem"]`` its score, its signals and the
+    id of the activation, for ``mem.learn``. ``retriever.invoke(query, k=3)`` overrides `k` for one call.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    mem: Any = Field(exclude=True, repr=False)
+    namespace: tuple[str, ...] = DEFAULT
+    also: tuple[tuple[str, ...], ...] = ()
+    k: int = 10
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of `FluxMem.recall`."""
+
+    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None) -> list[Document]:
+        del run_manager
+        mem: FluxMem = self.mem
+        namespace, also = self._where()
+        return documents(mem.recall(query, namespace=namespace, also=also, k=self.k if k is None else k, **self.options))
+
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        del run_manager
+        mem: FluxMem = self.mem
+        namespace, also = self._where()
+        return documents(await mem.arecall(query, namespace=namespace, also=also, k=self.k if k is None else k, **self.options))
+
+    def _where(self) -> tuple[Namespace, list[Namespace]]:
+        run = execution.current()
+
+        def resolve(parts: Sequence[str]) -> Namespace:
+            return NamespaceTemplate(parts).resolve(run.context, run.configurable, run.user)
+
+        return resolve(self.namespace), [resolve(other) for other in self.also]
+
+
+def documents(activation: Activation) -> list[Document]:
+    """The facts of an activation as LangChain documents."""
+    return [
+        Document(
+            id=fact.id,
+            page_content=fact.content,
+            metadata={**fact.metadata, "fluxmem": {"score": fact.score, "signals": dict(fact.why.signals), "activation": activation.id}},
+        )
+        for fact in activation.facts
+    ]
