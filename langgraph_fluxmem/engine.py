@@ -17,7 +17,7 @@ from langgraph_fluxmem.embeddings import Embedder, Matrix
 from langgraph_fluxmem.errors import ClosedError
 from langgraph_fluxmem.index.projections import Projections
 from langgraph_fluxmem.learned import Learned
-from langgraph_fluxmem.learning import Repair
+from langgraph_fluxmem.learning import FLOOR, LEXICAL_FLOOR, Repair
 from langgraph_fluxmem.ledger import Ledger
 from langgraph_fluxmem.requests import (
     Apply,
@@ -187,7 +187,7 @@ class Engine:
         """What evidence has taught in a namespace (without the `hidden` commits), caught up with the log."""
         key = (namespace, frozenset(hidden))
         with self._lock:
-            found = self._learned.get(key) or Learned(namespace, key[1])
+            found = self._learned.get(key) or Learned(namespace, key[1], LEXICAL_FLOOR if self.embedder.lexical else FLOOR)
             self._keep(self._learned, key, found)
         found.catch_up(self.ledger)
         return found

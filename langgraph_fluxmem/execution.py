@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langgraph_fluxmem.schema import Provenance
+
+if TYPE_CHECKING:
+    from langgraph.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,10 @@ def current() -> Execution:
         return Execution()
     configurable: Mapping[str, Any] = config.get("configurable", {})
     try:
-        runtime = get_runtime()
-    except (RuntimeError, KeyError):  # inside a plain runnable, not inside a graph
+        runtime: Runtime[Any] | None = get_runtime()
+    except (RuntimeError, KeyError):
+        runtime = None
+    if runtime is None:  # inside a plain runnable, not inside a graph
         return Execution(configurable=configurable)
     info = runtime.execution_info
     server = runtime.server_info

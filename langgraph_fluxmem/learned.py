@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from langgraph_fluxmem.learning import Repair, StepMemory, advise, recall_steps
+from langgraph_fluxmem.learning import FLOOR, Repair, StepMemory, advise, recall_steps
 from langgraph_fluxmem.links import TaskLinks
 from langgraph_fluxmem.schema import Action, Advice, Namespace, RecalledEpisode, RecalledSkill, RecalledStep, Situation, Vector
 from langgraph_fluxmem.skills import SkillBook, recall_skills
@@ -27,11 +27,12 @@ class Learned:
     what `verify` checks.
     """
 
-    def __init__(self, namespace: Namespace, hidden: frozenset[str] = frozenset()) -> None:
+    def __init__(self, namespace: Namespace, hidden: frozenset[str] = frozenset(), floor: float = FLOOR) -> None:
+        self.floor = floor
         self.namespace = namespace
         self.hidden = hidden
         self.position = 0
-        self.steps = StepMemory()
+        self.steps = StepMemory(floor)
         self.links = TaskLinks()
         self.skills = SkillBook()
         self.episodes: dict[str, NodeRow] = {}
@@ -47,7 +48,7 @@ class Learned:
                 change.edit in ("undo", "redo", "erase", "tombstone") for change in ledger.changes(self.position, self.namespace)
             ):
                 self.position = 0
-                self.steps, self.links, self.skills, self.episodes = StepMemory(), TaskLinks(), SkillBook(), {}
+                self.steps, self.links, self.skills, self.episodes = StepMemory(self.floor), TaskLinks(), SkillBook(), {}
             head = ledger.head(self.namespace)
             rows = [row for row in ledger.nodes(self.namespace, after=self.position, kinds=("episode", "skill")) if row.op <= head]
             evidence = [row for row in ledger.evidence(self.namespace, after=self.position) if row.op <= head]
@@ -113,7 +114,7 @@ class Learned:
 
     def verify(self, ledger: Ledger) -> list[str]:
         """Differences from a replay of the whole log, one line each."""
-        fresh = Learned(self.namespace, self.hidden)
+        fresh = Learned(self.namespace, self.hidden, self.floor)
         fresh.catch_up(ledger)
         self.catch_up(ledger)
         where = ".".join(self.namespace)

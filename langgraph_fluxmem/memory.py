@@ -343,7 +343,11 @@ class FluxMem:
         from langgraph_fluxmem.retriever import FluxMemRetriever  # noqa: PLC0415 - a retriever holds a memory
 
         return FluxMemRetriever(
-            mem=self, namespace=NamespaceTemplate(namespace).parts, also=tuple(NamespaceTemplate(other).parts for other in also), k=k, options=options
+            mem=self,
+            namespace=NamespaceTemplate(namespace).parts,
+            also=tuple(NamespaceTemplate(other).parts for other in also),
+            k=k,
+            options=options,
         )
 
     def activation(self, state: Any) -> Activation:

@@ -178,7 +178,7 @@ class _Bodies:
         outcome = feedback.outcome if feedback.outcome != "unknown" else memory.get("outcome", "unknown")
         cursor = get(state, "memory_cursor")
         if self.reader.from_messages:
-            task, steps, cursor = self.reader.message_steps(state, [fact.id for fact in activation.facts])
+            task, steps, cursor = self.reader.message_steps(state, [fact.id for fact in activation.facts], task=activation.situation.task)
             cursor = cursor or get(state, "memory_cursor")
         else:
             task, steps = activation.situation.task, tuple(steps_of(memory.get("trace", {})))

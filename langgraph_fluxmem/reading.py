@@ -110,10 +110,13 @@ class StateReader:
         )
         return step, changed
 
-    def message_steps(self, state: Any, shown: Sequence[str] = ()) -> tuple[str, tuple[Step, ...], str | None]:
-        """Task, steps and the id of the last message, from the messages after the cursor. Parallel tool calls become steps in order."""
+    def message_steps(self, state: Any, shown: Sequence[str] = (), *, task: str = "") -> tuple[str, tuple[Step, ...], str | None]:
+        """Task, steps and the id of the last message, from the messages after the cursor. Parallel tool calls become steps in order.
+
+        `task` is what was recalled for, in case its message was removed since.
+        """
         messages = self._since_cursor(state)
-        task = self._task_of(messages, state)
+        task = self._task_of(messages, state, task)
         results = {message.tool_call_id: message for message in messages if isinstance(message, ToolMessage)}
         steps: list[Step] = []
         seen = ""
@@ -150,18 +153,22 @@ class StateReader:
         return Situation(task=self._task_of(messages, state), observation=results[-1] if results else "", done=tuple(done))
 
     def _since_cursor(self, state: Any) -> list[AnyMessage]:
-        messages: list[AnyMessage] = list(get(state, MESSAGES, ()))
+        """The messages of this episode: those after the last one committed. Where that one was removed (a summary took its place), those
+        from the last human message on."""
+        messages = _without_summaries(state)
         cursor = get(state, "memory_cursor")
+        if cursor is None:
+            return messages
         for index in range(len(messages) - 1, -1, -1):
-            if cursor is not None and messages[index].id == cursor:
+            if messages[index].id == cursor:
                 return messages[index + 1 :]
-        return messages
+        human = [index for index, message in enumerate(messages) if isinstance(message, HumanMessage)]
+        return messages[human[-1] :] if human else messages
 
-    def _task_of(self, messages: Sequence[AnyMessage], state: Any) -> str:
-        everything: Sequence[AnyMessage] = list(get(state, MESSAGES, ()))
+    def _task_of(self, messages: Sequence[AnyMessage], state: Any, known: str = "") -> str:
         own = [message.text for message in messages if isinstance(message, HumanMessage)]
-        earlier = [message.text for message in everything if isinstance(message, HumanMessage)]
-        task = own[0] if own else (earlier[-1] if earlier else "")
+        earlier = [message.text for message in _without_summaries(state) if isinstance(message, HumanMessage)]
+        task = own[0] if own else known or (earlier[-1] if earlier else "")
         if not task.strip():
             raise StateError("state['messages'] holds no human message with text, so there is no task to recall for")
         return task
@@ -171,3 +178,9 @@ class StateReader:
         if reader is None:
             return None
         return reader(state) if callable(reader) else get(state, reader)
+
+
+def _without_summaries(state: Any) -> list[AnyMessage]:
+    """The messages, but for those that a summarisation put in the place of others: they are nobody's task."""
+    messages: list[AnyMessage] = list(get(state, MESSAGES, ()))
+    return [message for message in messages if message.additional_kwargs.get("lc_source") != "summarization"]

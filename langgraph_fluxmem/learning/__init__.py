@@ -2,12 +2,14 @@
 
 from langgraph_fluxmem.learning.advice import Scorer, advise
 from langgraph_fluxmem.learning.credit import derived, evidence, noted, record, situation_at, steps_of
-from langgraph_fluxmem.learning.memory import StepMemory
+from langgraph_fluxmem.learning.memory import FLOOR, LEXICAL_FLOOR, StepMemory
 from langgraph_fluxmem.learning.recall import recall_steps
 from langgraph_fluxmem.learning.repair import Repair, repair_after
 from langgraph_fluxmem.learning.template import ActionTemplate
 
 __all__ = [
+    "FLOOR",
+    "LEXICAL_FLOOR",
     "ActionTemplate",
     "Repair",
     "Scorer",

@@ -3,7 +3,7 @@
 Evidence is rows (step, channel, weight). An environment that says more than once how a task goes is trusted about which step it was:
 progress then belongs to the step that made it and flows back, times `FLOW`, to what that step depended on - the step that first made
 its action admissible, and the steps whose notes name what it acted on - and a step that nothing flowed to failed. An environment that
-speaks only at the end shares its word: every step of a success led on; of a failure the last step is to blame most, or all of them
+speaks only at the end shares its word: every step of a success led on, but for those it refused (progress below 0); of a failure the last step is to blame most, or all of them
 a little when the steps ran out. (Credit by decay over time was tried in its place and did not learn to read instructions first.)
 
 The record keeps each step with its patterns, so that a memory opens without deriving them again; strings occur once, in a table.
@@ -119,7 +119,7 @@ def evidence(episode: Episode) -> list[StepEvidence]:
     lost = [i for i in acted if steps[i].loss > 0]
     rows: list[StepEvidence] = []
     if episode.outcome == "success" and all(i == acted[-1] for i in moved) and not lost:
-        return [(i, "progress", 1.0) for i in acted]
+        return [(i, "progress" if steps[i].progress >= 0 else "failure", 1.0) for i in acted]
     dense = bool(moved) and moved != acted[-1:]
     share = _flow(episode, moved) if moved else {}
     for i in acted:

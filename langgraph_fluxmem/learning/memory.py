@@ -2,7 +2,7 @@
 
 `StepMemory` is a function of the set of live rows alone: weights are multiples of 2^-10, so that float64 sums are exact, rows may come
 in any order (evidence before its episode, too), and withdrawing an operation is subtraction. A task's say in another task is a kernel
-of their similarity, K = max(0, (cos - 0.5) / 0.5)^2; tasks without a vector count in full.
+of their similarity, K = max(0, (cos - floor) / (1 - floor))^2; tasks without a vector count in full.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from langgraph_fluxmem.learning.tree import Growth
 from langgraph_fluxmem.schema import Channel, Vector
 
 CHANNELS: dict[Channel, int] = {"progress": 0, "failure": 1, "loss": 2}
+FLOOR = 0.5
+"""Cosine of two tasks from which one has a say in the other: nine of ten pairs of unrelated questions lie below (LoCoMo, MiniLM: .44)."""
+LEXICAL_FLOOR = 0.25
+"""The same where the embedding sees words alone (.19 there): two tasks that differ in a name or a number are at .4 to .8, not .5 to .9."""
 Counts = tuple[float, float, float]
 """Sums of evidence: progress, failure, loss."""
 
@@ -28,7 +32,8 @@ Counts = tuple[float, float, float]
 class StepMemory:
     """See the module. Not thread-safe: the owner serialises changes and reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, floor: float = FLOOR) -> None:
+        self._floor = floor
         self.steps: dict[str, StepInfo] = {}
         self.bodies: dict[str, Mapping[str, Any]] = {}
         self.patterns: list[str] = []
@@ -103,7 +108,7 @@ class StepMemory:
                 zero = np.zeros(len(task_vector), np.float32)
                 self._matrix = np.stack([zero if vector is None else vector for vector in self._vectors])
             cosines = np.einsum("ij,j->i", self._matrix, task_vector).astype(np.float64)  # row by row: the same in any order
-            weights = np.square(np.clip((cosines - 0.5) / 0.5, 0.0, 1.0))
+            weights = np.square(np.clip((cosines - self._floor) / (1 - self._floor), 0.0, 1.0))
             weights[[vector is None for vector in self._vectors]] = 1.0
         counting = sorted(np.flatnonzero(weights > 0).tolist(), key=lambda group: (-weights[group], self._names[group]))
         self._lens_number += 1
