@@ -88,7 +88,9 @@ def test_a_chain_that_answers_and_learns(mem: FluxMem) -> None:
 
 
 def test_options_are_those_of_recall(mem: FluxMem) -> None:
-    (document,) = mem.as_retriever(k=1, signals={"dense": 1.0, "bm25": 0.0, "context": 0.0, "substance": 0.0, "statement": 0.0}).invoke("tea")
+    (document,) = mem.as_retriever(k=1, signals={"dense": 1.0, "bm25": 0.0, "context": 0.0, "substance": 0.0, "statement": 0.0}).invoke(
+        "tea"
+    )
     assert "context" not in document.metadata["fluxmem"]["signals"]
     activation = mem.recall("tea", k=1)
     mem.learn(activation, Feedback(outcome="success", used=(document.id or "",)))

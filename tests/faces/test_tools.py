@@ -63,7 +63,10 @@ async def test_how_a_task_was_done_before(mem: FluxMem) -> None:
     mem.remember("Refunds take three days.")
     steps = (Step(action="open order 17"), Step(observation="order 17", action="refund order 17"))
     mem.commit(Episode(task="refund order 17", steps=steps, outcome="success"))
-    for said in (tools["recall_skill"].invoke({"task": "refund order 18"}), await tools["recall_skill"].ainvoke({"task": "refund order 18"})):
+    for said in (
+        tools["recall_skill"].invoke({"task": "refund order 18"}),
+        await tools["recall_skill"].ainvoke({"task": "refund order 18"}),
+    ):
         assert "open order 17" in said
         assert "three days" not in said  # facts are what search_memory is for
 
