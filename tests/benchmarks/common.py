@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,23 @@ def paired_bootstrap(differences: Sequence[float] | np.ndarray, *, draws: int = 
         return 0.0, 0.0, 0.0
     generator = np.random.default_rng(seed)
     means = np.concatenate([values[generator.integers(0, len(values), (100, len(values)))].mean(axis=1) for _ in range(draws // 100)])
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(values.mean()), float(low), float(high)
+
+
+def clustered_bootstrap(
+    differences: Sequence[float] | np.ndarray, groups: Sequence[Hashable], *, draws: int = 10_000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean of paired differences and its 95% percentile interval, where those of one group are drawn together."""
+    values = np.asarray(differences, dtype=np.float64)
+    if not len(values):
+        return 0.0, 0.0, 0.0
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
+    of = np.array([numbers[name] for name in groups])
+    sums, counts = np.bincount(of, weights=values), np.bincount(of)
+    generator = np.random.default_rng(seed)
+    drawn = (generator.integers(0, len(sums), (100, len(sums))) for _ in range(draws // 100))
+    means = np.concatenate([sums[rows].sum(axis=1) / counts[rows].sum(axis=1) for rows in drawn])
     low, high = np.percentile(means, [2.5, 97.5])
     return float(values.mean()), float(low), float(high)
 
