@@ -78,7 +78,7 @@ def _step(step: RecalledStep) -> str:
     counts = [f"led on {step.successes:g}x"]
     counts += [f"did not lead on {step.failures:g}x"] if step.failures else []
     counts += [f"ended badly {step.losses:g}x"] if step.losses else []
-    return f"in a situation like: {quoted(step.situation)} | action: {quoted(_action(step.action))} | {', '.join(counts)}"
+    return f"{quoted(_action(step.action))} | {', '.join(counts)} | {quoted(step.situation)}"
 
 
 def _skill(skill: RecalledSkill) -> str:

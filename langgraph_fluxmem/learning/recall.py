@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from langgraph_fluxmem.learning.memory import StepMemory
-from langgraph_fluxmem.learning.situation import read
+from langgraph_fluxmem.learning.situation import as_text, read
 from langgraph_fluxmem.learning.template import moment
 from langgraph_fluxmem.schema import RecalledStep, Situation, Vector, Why
 
 CONSIDERED = 300
 """Past steps that are compared with a situation."""
+TOLD = 120
+"""Characters of a task, an action or an observation that tell of a situation."""
 
 
 def recall_steps(memory: StepMemory, situation: Situation, task_vector: Vector | None, k: int) -> list[RecalledStep]:
@@ -45,7 +50,7 @@ def _recalled(memory: StepMemory, key: str, nearest: tuple[float, int, str], cou
     return RecalledStep(
         id=target,
         episode=step.episode,
-        situation=seen,
+        situation=_told(memory.bodies[step.episode], step.ordinal),
         action=memory.bodies[step.episode]["steps"][step.ordinal]["action"],
         template=key,
         successes=round(counts[0], 3),
@@ -54,3 +59,23 @@ def _recalled(memory: StepMemory, key: str, nearest: tuple[float, int, str], cou
         score=alike,
         why=Why(signals={"moment": alike}, path=(seen, key)),
     )
+
+
+def _told(body: Mapping[str, Any], ordinal: int) -> str:
+    """The situation of a stored step in words: the task, what was done just before, the beginning of what was seen."""
+    before = next((entry["action"] for entry in reversed(body["steps"][:ordinal]) if entry["action"] is not None), None)
+    strings: list[str] = body["strings"]
+    seen = body["steps"][ordinal]["observation"]
+    if isinstance(seen, dict):
+        seen = as_text({key: strings[value] if isinstance(value, int) else value[0] for key, value in seen.items()})
+    elif isinstance(seen, int):
+        seen = strings[seen]
+    parts = [_short(str(body["task"]))]
+    parts += [f"after {_short(as_text(before))}"] if before is not None else []
+    parts += [f"seeing {_short(seen)}"] if seen.strip() else []
+    return "; ".join(parts)
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= TOLD else flat[: TOLD - 1] + "…"
