@@ -24,6 +24,8 @@ STEPS = 5
 """How many matching past steps an activation holds."""
 EPISODES = 3
 """How many past episodes an activation holds."""
+ACTIONS = 12
+"""How many actions of a past episode are told."""
 OBSERVED = 600
 """Characters of the observation that join the task in the query for facts."""
 
@@ -174,6 +176,7 @@ def _episodes(learned: Learned, nodes: Sequence[str], cosine: NDArray[np.float32
                 task=row.body["task"],
                 outcome=row.body["outcome"],
                 steps=len(row.body["steps"]),
+                actions=_actions(row.body["steps"]),
                 score=score,
                 why=Why(signals={"dense": score}),
             )
@@ -181,3 +184,9 @@ def _episodes(learned: Learned, nodes: Sequence[str], cosine: NDArray[np.float32
         if len(found) == EPISODES:
             break
     return tuple(found)
+
+
+def _actions(steps: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The first actions of a stored trajectory as text, those marked that were refused."""
+    done = [(step["action"], step.get("progress", 0.0)) for step in steps if step["action"] is not None]
+    return tuple(f"{context.action_text(action)}{' (refused)' if progress < 0 else ''}" for action, progress in done[:ACTIONS])

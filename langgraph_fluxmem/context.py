@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from langgraph_fluxmem.schema import Action, Activation, RecalledFact, RecalledSkill, RecalledStep
+from langgraph_fluxmem.schema import Action, Activation, RecalledEpisode, RecalledFact, RecalledSkill, RecalledStep
 
 CHARS_PER_TOKEN = 4
 """How many characters are counted as one token."""
@@ -20,7 +20,8 @@ _LONGEST_SHARE = 0.5
 
 
 def serialise(activation: Activation, budget: int) -> str:
-    """Skills (mature first), then past steps with their counts, then facts, best first; at most `budget` tokens of four characters.
+    """Skills (mature first), then past steps with their counts, then facts, best first, then past episodes; at most `budget` tokens of four
+    characters.
 
     What does not fit is left out whole, except that an entry of more than half the budget is cut. An activation with nothing in it, or a
     budget too small for one entry, gives the empty string.
@@ -33,6 +34,7 @@ def serialise(activation: Activation, budget: int) -> str:
         ("skills", map(_skill, skills)),
         ("steps", map(_step, activation.steps)),
         ("facts", map(_fact, activation.facts)),
+        ("episodes", (_episode(episode) for episode in activation.episodes if episode.actions)),
     ):
         section = _section(tag, entries, room, longest)
         if section:
@@ -75,10 +77,14 @@ def _fact(fact: RecalledFact) -> str:
 
 
 def _step(step: RecalledStep) -> str:
-    counts = [f"led on {step.successes:g}x"]
+    counts = [f"led on {step.successes:g}x"] if step.successes else []
     counts += [f"did not lead on {step.failures:g}x"] if step.failures else []
     counts += [f"ended badly {step.losses:g}x"] if step.losses else []
-    return f"{quoted(_action(step.action))} | {', '.join(counts)} | {quoted(step.situation)}"
+    return f"{quoted(action_text(step.action))} | {', '.join(counts) or 'not judged'} | {quoted(step.situation)}"
+
+
+def _episode(episode: RecalledEpisode) -> str:
+    return f"{quoted(episode.task)} ({episode.outcome}): {_numbered(episode.actions)}"
 
 
 def _skill(skill: RecalledSkill) -> str:
@@ -92,5 +98,6 @@ def _numbered(steps: Sequence[str]) -> str:
     return " ".join(f"{number}. {quoted(step)}" for number, step in enumerate(steps, 1))
 
 
-def _action(action: Action) -> str:
+def action_text(action: Action) -> str:
+    """An action as one line of text."""
     return action if isinstance(action, str) else json.dumps(action, ensure_ascii=False, sort_keys=True)

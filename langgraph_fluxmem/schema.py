@@ -180,10 +180,13 @@ class RecalledStep(_Frozen):
 
 
 class RecalledEpisode(_Frozen):
+    """A past episode whose task is like this one. `actions` are its first ones as text, oldest first, those that were refused marked."""
+
     id: str
     task: str
     outcome: Outcome
     steps: int
+    actions: tuple[str, ...] = ()
     score: float
     why: Why = Why()
 

@@ -67,7 +67,7 @@ async def test_how_a_task_was_done_before(mem: FluxMem) -> None:
         tools["recall_skill"].invoke({"task": "refund order 18"}),
         await tools["recall_skill"].ainvoke({"task": "refund order 18"}),
     ):
-        assert "open order 17" in said
+        assert "1. open order 17 2. refund order 17" in said
         assert "three days" not in said  # facts are what search_memory is for
 
 
