@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def listening(port: int) -> bool:
 
 
 @contextmanager
-def serving(place: Path, **more: str) -> Iterator[Server]:
+def serving(place: Path, options: Sequence[str] = (), **more: str) -> Iterator[Server]:
     """`langgraph dev` in a copy of the project's graphs, so that nothing is written beside them."""
     if not (place / "graphs").exists():
         shutil.copytree(ROOT / "graphs", place / "graphs", ignore=shutil.ignore_patterns("__pycache__"))
@@ -74,6 +74,7 @@ def serving(place: Path, **more: str) -> Iterator[Server]:
         "--no-reload",
         "--port",
         str(port),
+        *options,
     ]
     settings = {
         "FLUXMEM_PATH": str(place / "memory"),
