@@ -86,6 +86,14 @@ class LeaseLostError(FluxMemError, RuntimeError):
     """A lease expired, or somebody with a newer fencing token holds it."""
 
 
+class StaleError(FluxMemError, RuntimeError):
+    """A plan was made from what is not current any more; nothing of it was written. `nodes` are the nodes that have changed."""
+
+    def __init__(self, message: str, nodes: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.nodes = nodes
+
+
 class StateError(FluxMemError, ValueError):
     """A graph's state lacks the memory channels, or holds something the memory nodes did not write."""
 

@@ -337,7 +337,7 @@ class EdgeWrite:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceWrite:
-    """`weight` > 0 of evidence on `target`: a step id (``episode version#ordinal``), a node version, or an edge ``src>dst``.
+    """`weight` of evidence on `target`, above 0; below 0 it withdraws what was written before: a step id (``episode version#ordinal``), a node version, or an edge ``src>dst``.
     Unique per (operation, activation, target, channel)."""
 
     target: str
@@ -371,7 +371,10 @@ Write = NodeWrite | EdgeWrite | EvidenceWrite | VectorWrite | CommitWrite
 class Plan:
     """One operation: all of its writes are applied in one transaction, once per operation id.
 
-    `kind` is the verb that made it (``remember``, ``put``, ``learn``, ``commit``, ``undo``, ...).
+    `kind` is the verb that made it (``remember``, ``put``, ``learn``, ``commit``, ``undo``, ...). `expects` maps nodes to the version that must
+    be current in the transaction that writes the plan (None: the node must not be there): compare-and-swap. `rests_on` are log positions
+    of operations that must count then; undoing one of them takes this one along, as it does for what edges and evidence name. Where one of
+    these does not hold the plan is refused with `StaleError` as a whole.
     """
 
     operation: str
@@ -379,6 +382,8 @@ class Plan:
     namespace: Namespace
     writes: tuple[Write, ...]
     provenance: Provenance = field(default_factory=Provenance)
+    expects: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    rests_on: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

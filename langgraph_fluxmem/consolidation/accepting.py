@@ -1,33 +1,38 @@
 """End of a consolidation: what was proposed is accepted or refused, trials are counted, skills rise, fall and go; one operation [F 3.3].
 
-Compare-and-swap: a proposal names the version it was made from; when another one is current by now it is refused. The lease's token is
-checked in the transaction that writes, so a holder that lost its lease writes nothing.
+Compare-and-swap: a proposal names the version it was made from; when another one is current by now it is refused. Versions and the lease's
+token are checked in the transaction that writes, so nothing is written over what changed, and a holder that lost its lease writes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from langgraph_fluxmem.consolidation import pems
-from langgraph_fluxmem.consolidation.facts import Care, tend
+from langgraph_fluxmem.consolidation.caring import Care, care
+from langgraph_fluxmem.consolidation.crediting import Withdrawn, withdrawn
 from langgraph_fluxmem.consolidation.inducing import Json, alike
 from langgraph_fluxmem.consolidation.maturity import status_of
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.settings import Settings
 from langgraph_fluxmem.consolidation.snapshot import KIND, cursor_name, looked_up_to, operation_id
 from langgraph_fluxmem.episodes import digest
+from langgraph_fluxmem.errors import StaleError
 from langgraph_fluxmem.requests import Call, EmbedFor, Hidden, LearnedOf, Stage
 from langgraph_fluxmem.schema import Applied, EdgeWrite, EvidenceWrite, Namespace, NodeWrite, Plan, Provenance, Text, Write
 from langgraph_fluxmem.skills import SkillBook
 from langgraph_fluxmem.skills.model import Skill, Status, Trials
+from langgraph_fluxmem.testing.faults import point
 from langgraph_fluxmem.text import content_hash
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.engine import Engine
     from langgraph_fluxmem.learned import Learned
 
+TRIES = 3
+"""How often a plan is made, when what it was made from changes before it is written."""
 CONTEXTS = 8
 """At most so many contexts of a skill are remembered."""
 OVERTAKEN = "another consolidation was written, or undone, since this one began"
@@ -57,25 +62,55 @@ def accept(
     snapshot: Mapping[str, Any],
     units: Sequence[Mapping[str, Any]],
     provenance: Provenance,
+    *,
     lease: tuple[str, int] | None = None,
+    tended: Sequence[Mapping[str, Any]] = (),
 ) -> Stage:
     """Write the operation. Returns JSON: ``operation`` (None when nothing was looked at), ``active``, ``skills`` (`SkillReport` fields),
-    ``facts`` (counts of `facts.Care`).
+    ``facts`` (counts of `caring.Care`), ``withdrawn``.
+
+    The plan names the version of every node that it was made from, and the ledger compares them in the transaction that writes it. When
+    one has changed nothing is written and the plan is made anew from what is current, up to `TRIES` times.
 
     Raises:
         LeaseLostError: the `lease` (name, token) is not held any more; nothing was written.
+        StaleError: skills or facts changed under each of the tries; nothing was written.
     """
+    for attempt in range(1, TRIES + 1):
+        plan, done = yield from _planned(means, snapshot, units, provenance, tended)
+        if plan is None:
+            return done
+        point("consolidation.writing")
+        try:
+            yield Call(_writing(plan, lease))
+        except StaleError:
+            if attempt == TRIES:
+                raise
+            continue
+        return done
+    raise AssertionError("unreachable")
+
+
+def _planned(
+    means: Means,
+    snapshot: Mapping[str, Any],
+    units: Sequence[Mapping[str, Any]],
+    provenance: Provenance,
+    tended: Sequence[Mapping[str, Any]],
+) -> Stage:
+    """The plan (None when there is nothing to write) and what `accept` returns."""
     namespace, settings = means.namespace, means.settings
     operation = operation_id(snapshot["id"], snapshot["position"])
     hidden = tuple(sorted((yield Hidden(namespace))))
     learned: Learned = yield LearnedOf(namespace, hidden)
     written, since = yield Call(lambda engine: _standing(engine, namespace, operation))
     book = learned.skills
+    out: Json = {"operation": operation, "active": len(book.active()), "skills": [], "facts": {}, "withdrawn": 0}
     if written:
-        return {"operation": operation, "active": len(book.active()), "skills": [], "facts": {}}
+        return None, out
     if since != snapshot["since"]:
         reports = [_report(Skill.of(unit["skill"]), unit, None, "rejected", OVERTAKEN) for unit in units]
-        return {"operation": None, "active": len(book.active()), "skills": reports, "facts": {}}
+        return None, {**out, "operation": None, "skills": reports}
     changes, reports = _proposed(units, book, operation)
     _count(snapshot["trials"], changes, book, operation)
     for change in changes.values():
@@ -88,23 +123,20 @@ def accept(
     for change in changes.values():
         reports.append(_scored(change, active))
         writes += _writes(change)
+    credit: Withdrawn = yield Call(lambda engine: withdrawn(engine, namespace, _unneeded(changes), operation))
+    writes += credit.writes
     warming = snapshot["warm_up"] and snapshot["episodes"]  # then nothing is written, so that these episodes stay new
-    care: Care = Care() if warming else (yield from tend(means, since, snapshot["position"], hidden, operation))
-    writes += care.writes
-    done = {
-        "active": active,
-        "skills": reports,
-        "facts": {key: getattr(care, key) for key in ("looked_at", "redundant", "linked", "split")},
-    }
-    if not writes and not snapshot["jobs"] and not care.looked_at:
-        return {"operation": None, **done}
+    cared: Care = Care() if warming else (yield from care(means, tended, since, hidden, operation))
+    writes += cared.writes
+    out |= {"active": active, "skills": reports, "facts": cared.counts(), "withdrawn": len(credit.writes)}
+    if not writes and not snapshot["jobs"] and not cared.looked_at:
+        return None, {**out, "operation": None}
     texts = tuple((content_hash(change.skill.match()), change.skill.match()) for change in changes.values())
     if texts:
         new, _ = yield EmbedFor(namespace, texts)
         writes += new.values()
-    plan = Plan(operation, KIND, namespace, tuple(writes), provenance)
-    yield Call(lambda engine: _apply(engine, plan, lease))
-    return {"operation": operation, **done}
+    expects = {node: book.skills[node].id if node in book.skills else None for node in changes} | cared.expects
+    return Plan(operation, KIND, namespace, tuple(writes), provenance, expects, credit.rests_on), out
 
 
 def _standing(engine: Engine, namespace: Namespace, operation: str) -> tuple[bool, int]:
@@ -112,11 +144,20 @@ def _standing(engine: Engine, namespace: Namespace, operation: str) -> tuple[boo
     return engine.ledger.operation(operation) is not None, looked_up_to(engine.ledger, namespace)
 
 
-def _apply(engine: Engine, plan: Plan, lease: tuple[str, int] | None) -> Applied:
-    engine.ledger.set_cursor(cursor_name(plan.namespace), 1)
-    applied = engine.ledger.submit(plan, fence=lease).result()
-    engine.projections.follow()
-    return applied
+def _writing(plan: Plan, lease: tuple[str, int] | None) -> Callable[[Engine], Applied]:
+    def write(engine: Engine) -> Applied:
+        engine.ledger.set_cursor(cursor_name(plan.namespace), 1)
+        applied = engine.ledger.submit(plan, fence=lease).result()
+        engine.projections.follow()
+        return applied
+
+    return write
+
+
+def _unneeded(changes: Mapping[str, Change]) -> list[str]:
+    """Steps that a replay of an accepted rewrite went well without."""
+    found = (step for change in changes.values() if change.proposal is not None for step in change.proposal.get("unneeded", ()))
+    return list(dict.fromkeys(found))
 
 
 def _version(node: str, operation: str) -> str:

@@ -1,8 +1,9 @@
 """Consolidation as a LangGraph graph: one task per cluster and per rewrite, so that a checkpointer resumes a crash at the cluster.
 
-    START -> name -> begin -> induce (one for each cluster) -> gather -> rewrite (one for each proposal) -> score -> ... -> accept -> END
+    START -> name -> begin -> induce (one for each cluster) -> gather -> rewrite (one for each proposal) -> score -> ...
+                           -> tend (one for each batch of facts) -> tended -> accept -> END
 
-Clusters and rewrites go out in batches of `Settings.parallel`, each with a checkpoint of its own: what a kill may repeat is the batch under
+Clusters, rewrites and batches of facts go out in batches of `Settings.parallel`, each with a checkpoint of its own: what a kill may repeat is the batch under
 way, and of that only what the checkpointer had not kept yet. The lease belongs to the consolidation's id, which follows from the thread and
 its count of consolidations: a resumed run takes the lease again, another run is skipped. A run of the same thread with new input resumes
 too, so that the next fire of a cron takes up what a crash left. Progress is on the custom stream (``stream_mode="custom"``). All state is
@@ -23,6 +24,7 @@ from typing_extensions import TypedDict
 
 from langgraph_fluxmem import execution
 from langgraph_fluxmem.consolidation.accepting import accept
+from langgraph_fluxmem.consolidation.facts import tend
 from langgraph_fluxmem.consolidation.inducing import Json, induce_cluster
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.rewriting import rewrite_unit
@@ -61,6 +63,7 @@ class ConsolidationState(TypedDict, total=False):
     snapshot: dict[str, Any]
     results: Annotated[list[Json], _collected]
     rewritten: Annotated[list[Json], _collected]
+    cared: Annotated[list[Json], _collected]
     units: dict[str, Json]
     rounds: list[Json]
     cost: dict[str, Any]
@@ -93,16 +96,20 @@ def consolidation_graph(
         ("gather", bodies.gather),
         ("rewrite", bodies.rewrite),
         ("score", bodies.score),
+        ("tend", bodies.tend),
+        ("tended", bodies.tended),
         ("accept", bodies.accept),
     ):
         builder.add_node(name, _node(name, body, mem))
     builder.add_edge(START, "name")
     builder.add_edge("name", "begin")
-    builder.add_conditional_edges("begin", bodies.onward, ["induce", "gather", "rewrite", "score", "accept", END])
+    builder.add_conditional_edges("begin", bodies.onward, ["induce", "gather", "rewrite", "score", "tend", "tended", "accept", END])
     builder.add_edge("induce", "gather")
-    builder.add_conditional_edges("gather", bodies.after_gather, ["induce", "rewrite", "accept"])
+    builder.add_conditional_edges("gather", bodies.after_gather, ["induce", "rewrite", "tend", "accept"])
     builder.add_edge("rewrite", "score")
-    builder.add_conditional_edges("score", bodies.to_rewrite, ["rewrite", "accept"])
+    builder.add_conditional_edges("score", bodies.to_rewrite, ["rewrite", "tend", "accept"])
+    builder.add_edge("tend", "tended")
+    builder.add_conditional_edges("tended", bodies.to_tend, ["tend", "accept"])
     builder.add_edge("accept", END)
     return builder.compile(checkpointer=checkpointer, name="consolidation")
 
@@ -134,6 +141,7 @@ class _Bodies:
             "snapshot": {},
             "results": None,
             "rewritten": None,
+            "cared": None,
             "units": {},
             "rounds": [],
             "cost": Cost().as_dict(),
@@ -196,6 +204,18 @@ class _Bodies:
         merged = {**state["units"], **{unit["skill"]["node"]: {**unit, "done": unit["done"] or verdict.done} for unit in units}}
         return {"units": merged, "rewritten": None, "rounds": [*state["rounds"], entry], "stopped": verdict.why, **_spent(state, units)}
 
+    def tend(self, state: Mapping[str, Any]) -> Stage:
+        """One batch of facts."""
+        means = yield from self._held(state)
+        result: Json = yield from tend(means, state["batch"], state["since"])
+        return {"cared": [{**result, "number": state["number"]}]}
+
+    def tended(self, state: Mapping[str, Any]) -> Stage:
+        """Some batches of facts are in."""
+        yield from ()
+        _tell(state, "facts", batch=len(state["cared"]), of=len(state["snapshot"]["facts"]))
+        return {}
+
     def accept(self, state: Mapping[str, Any]) -> Stage:
         """Write the operation, give the lease back, and report."""
         means = self._means(state)
@@ -204,10 +224,14 @@ class _Bodies:
         provenance = execution.current().provenance
         units = list(state["units"].values())
         point("consolidation.accepting")
-        accepted: Json = yield from accept(means, taken, units, provenance, (lease_name(means.namespace), token))
+        cared = sorted(state.get("cared") or (), key=lambda part: part["number"])
+        accepted: Json = yield from accept(means, taken, units, provenance, lease=(lease_name(means.namespace), token), tended=cared)
         point("consolidation.accepted")
         yield from release(means.namespace, name, token)
-        spent = {"cost": state["cost"], "replays": state["replays"]}
+        cost = Cost()
+        for part in ({"cost": state["cost"]}, *cared):
+            cost.plus(part["cost"])
+        spent = {"cost": cost.as_dict(), "replays": state["replays"]}
         report = report_of(taken, state.get("results") or [], state["rounds"], accepted | spent, state["stopped"])
         _tell(state, "accept", operation=accepted["operation"], active=accepted["active"])
         return {"report": report.model_dump(mode="json"), "finished": state["finished"] + 1}
@@ -223,11 +247,11 @@ class _Bodies:
         return self.to_induce(state)
 
     def to_induce(self, state: Mapping[str, Any]) -> str | Sequence[Send]:
-        """The next batch of clusters; on to the end when there is none."""
+        """The next batch of clusters; on to the facts when there is none."""
         done = {result["cluster"] for result in state.get("results") or ()}
         slim = {"snapshot": {key: state["snapshot"][key] for key in ("id", "position", "trials")}}
         left = [job for job in jobs_of(state["snapshot"]) if job["cluster"] not in done][: self._means(state).settings.parallel]
-        return [Send("induce", {**_shared(state), **slim, "job": job}) for job in left] or "accept"
+        return [Send("induce", {**_shared(state), **slim, "job": job}) for job in left] or self.to_tend(state)
 
     def after_gather(self, state: Mapping[str, Any]) -> str | Sequence[Send]:
         """More clusters, or the first round of rewriting."""
@@ -235,12 +259,23 @@ class _Bodies:
         return self.to_induce(state) if left else self.to_rewrite(state)
 
     def to_rewrite(self, state: Mapping[str, Any]) -> str | Sequence[Send]:
-        """The next batch of rewrites of this round; on to the end when none is left."""
+        """The next batch of rewrites of this round; on to the facts when none is left."""
         settings, round_ = self._means(state).settings, len(state["rounds"]) + 1
         if round_ > settings.rounds:
-            return "accept"
+            return self.to_tend(state)
         shared = _shared(state)
-        return [Send("rewrite", {**shared, "unit": unit, "round": round_}) for unit in _unwritten(state)[: settings.parallel]] or "accept"
+        return [
+            Send("rewrite", {**shared, "unit": unit, "round": round_}) for unit in _unwritten(state)[: settings.parallel]
+        ] or self.to_tend(state)
+
+    def to_tend(self, state: Mapping[str, Any]) -> str | Sequence[Send]:
+        """The next batches of facts; on to the end when none is left."""
+        done = {part["number"] for part in state.get("cared") or ()}
+        left = [(at, batch) for at, batch in enumerate(state["snapshot"]["facts"]) if at not in done][
+            : self._means(state).settings.parallel
+        ]
+        shared = {**_shared(state), "since": state["snapshot"]["since"]}
+        return [Send("tend", {**shared, "number": at, "batch": batch}) for at, batch in left] or "accept"
 
     def _held(self, state: Mapping[str, Any]) -> Stage:
         means = self._means(state)

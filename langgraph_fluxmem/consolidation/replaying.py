@@ -40,11 +40,17 @@ def actions_under(skill: Skill, attempt: Attempt, other: Skill | None = None) ->
 
     What neither asks for - a door that had to be opened on the way - stays. None when the attempt lacks a step of the skill.
     """
-    taken = follow(skill, attempt.acts)
-    if taken is None:
+    if follow(skill, attempt.acts) is None:
         return None
-    dropped = set(followed(other, attempt.acts)[0]) - set(taken) if other is not None else set[int]()
+    dropped = left_out(skill, attempt, other)
     return tuple(act.action for act in attempt.acts if act.ordinal not in dropped)
+
+
+def left_out(skill: Skill, attempt: Attempt, other: Skill | None) -> frozenset[int]:
+    """Ordinals of what an attempt did that the `other` skill asks for and this one does not."""
+    if other is None:
+        return frozenset()
+    return frozenset(followed(other, attempt.acts)[0]) - frozenset(followed(skill, attempt.acts)[0])
 
 
 def replay_skill(replay: Replay, skill: Skill, attempts: Sequence[Attempt], limit: int, other: Skill | None = None) -> Stage:
@@ -62,8 +68,9 @@ def replay_skill(replay: Replay, skill: Skill, attempts: Sequence[Attempt], limi
 
 
 def unneeded_steps(replay: Replay, skill: Skill, attempts: Sequence[Attempt], limit: int) -> Stage:
-    """Counterfactual replay: for each step, the share of attempts that succeed without it; None where that would say nothing: it does
-    nothing of its own, or it reads something, which a replay of what was done knows already. Returns (shares, runs)."""
+    """Counterfactual replay: for each step, the share of attempts that succeed without it - because it is left out, or because they went
+    well and never did it. None where that would say nothing: it does nothing of its own, or it reads something, which a replay of what was
+    done knows already. Returns (shares, runs)."""
     shares: list[float | None] = []
     runs = 0
     for number, step in enumerate(skill.steps):
@@ -71,8 +78,8 @@ def unneeded_steps(replay: Replay, skill: Skill, attempts: Sequence[Attempt], li
         good: list[bool] = []
         if step.templates and not _reads(step, attempts[-limit:]):
             for attempt in attempts[-limit:]:
-                full, actions = actions_under(skill, attempt), actions_under(rest, attempt, skill)
-                if actions and full and actions != full:
+                actions = actions_under(rest, attempt, skill)
+                if actions and actions != actions_under(skill, attempt):
                     runs += 1
                     good.append((yield from _run(replay, attempt, actions)))
         shares.append(sum(good) / len(good) if good else None)

@@ -53,12 +53,14 @@ class RoundReport(_Part):
 
 
 class FactsReport(_Part):
-    """New facts looked at; how many repeat an older one, complete one, and how many were split."""
+    """New facts looked at; how many repeat an older one, complete one; how many were split, and got a note; links that were cut."""
 
     looked_at: int = 0
     redundant: int = 0
     linked: int = 0
     split: int = 0
+    enriched: int = 0
+    pruned: int = 0
 
 
 class Report(_Part):
@@ -77,6 +79,8 @@ class Report(_Part):
     """Episodes with a known outcome that are still needed; 0 once the namespace has warmed up."""
     active: int = 0
     """|V_proc| afterwards."""
+    withdrawn: int = 0
+    """Steps whose credit was withdrawn, because a replay went well without them."""
     clusters: list[ClusterReport] = Field(default_factory=list)
     skills: list[SkillReport] = Field(default_factory=list)
     rounds: list[RoundReport] = Field(default_factory=list)
@@ -114,9 +118,12 @@ def _lines(report: Report) -> Sequence[str]:
         eta = "unknown" if skill.eta is None else f"{skill.eta:.2f} ({skill.eta_from})"
         lines.append(f"  {skill.decision} {skill.name!r} v{skill.number} [{skill.status}], eta {eta}, {skill.tokens} tokens: {skill.why}")
     lines += [f"  round {part.round}: {part.refined} of {part.tried} refined; {part.why}" for part in report.rounds]
-    if report.facts.looked_at or report.facts.split:
-        facts = report.facts
-        lines.append(f"  {facts.looked_at} new facts: {facts.redundant} repeat others, {facts.linked} complete others, {facts.split} split")
+    facts = report.facts
+    if any(facts.model_dump().values()):
+        lines.append(
+            f"  {facts.looked_at} new facts: {facts.redundant} repeat others, {facts.linked} complete others, {facts.split} split, "
+            f"{facts.enriched} got a note; {facts.pruned} links cut"
+        )
     if report.fallbacks:
         lines.append(f"  rules answered for the model {report.fallbacks} times: {'; '.join(report.fallback_reasons)}")
     return lines

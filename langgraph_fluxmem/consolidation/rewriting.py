@@ -10,7 +10,7 @@ from langgraph_fluxmem.consolidation import pems
 from langgraph_fluxmem.consolidation.attempts import Attempt, read
 from langgraph_fluxmem.consolidation.inducing import Json, accepts
 from langgraph_fluxmem.consolidation.means import Means
-from langgraph_fluxmem.consolidation.replaying import Replayed, replay_skill, unneeded_steps
+from langgraph_fluxmem.consolidation.replaying import Replayed, left_out, replay_skill, unneeded_steps
 from langgraph_fluxmem.operators.protocol import Cost, Judgement, Rewrite, Template
 from langgraph_fluxmem.operators.schemas import Drafted
 from langgraph_fluxmem.requests import Embed, Hidden, Judge, LearnedOf, Stage
@@ -19,15 +19,18 @@ from langgraph_fluxmem.skills.model import Skill
 if TYPE_CHECKING:
     from langgraph_fluxmem.learned import Learned
 
-COUNTERFACTUALS = 3
+COUNTERFACTUALS = 5
 """Attempts that are replayed without a step, to see whether it is needed."""
 PROPOSALS = 2
 """Rewrites by rules that are tried in one round: all unneeded steps at once, then the least needed one alone."""
 
 
 def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
-    """One round (from 1) for one proposal. Its gain is that of |V_proc| * PEMS over the round before, drift included. Returns the unit with what became of it: ``skill``, ``eta``, ``trace`` (one entry a round with
-    ``round``, ``refined``, ``gain``, ``value``, ``why``), ``done``; and ``cost``, ``replays`` of this round."""
+    """One round (from 1) for one proposal. Its gain is that of |V_proc| * PEMS over the round before, drift included.
+
+    Returns the unit with what became of it: ``skill``, ``eta``, ``trace`` (one entry a round with ``round``, ``refined``, ``gain``,
+    ``value``, ``why``), ``unneeded`` (ids of steps that attempts went well without), ``done``; and ``cost``, ``replays`` of this round.
+    """
     namespace, settings, operators, replay = means.namespace, means.settings, means.operators, means.replay
     cost = Cost()
     out: Json = {**unit, "trace": list(unit["trace"]), "cost": cost.as_dict(), "replays": 0}
@@ -62,6 +65,7 @@ def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
             now, old = yield Embed((written.text(), skill.text()))
             after = pems.value(replayed.eta, pems.tokens(written.text()), pems.drift(now, old))
             out |= {"skill": replace(written, history=skill.history).body(), "eta": replayed.eta, "replayed": dict(replayed.outcomes)}
+            out["unneeded"] = [*unit.get("unneeded", ()), *_unneeded(written, skill, sources, replayed)]
             out["trace"].append(_entry(round_, True, after - before, after, why))
             break
         if judged.by == "model":
@@ -86,6 +90,12 @@ def _task(skill: Skill, unit: Mapping[str, Any], unneeded: Sequence[float | None
         unneeded=tuple(unneeded),
         round=round_,
     )
+
+
+def _unneeded(written: Skill, before: Skill, sources: Sequence[Attempt], replayed: Replayed) -> list[str]:
+    """Ids of the steps that attempts went well without, of those that only the version before asks for."""
+    good = (attempt for attempt in sources if replayed.outcomes.get(attempt.id))
+    return [f"{attempt.id}#{ordinal}" for attempt in good for ordinal in sorted(left_out(written, attempt, before))]
 
 
 def _entry(round_: int, refined: bool, gain: float, value: float | None, why: str) -> Json:

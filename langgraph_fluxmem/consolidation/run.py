@@ -1,6 +1,6 @@
 """A whole consolidation as one stage, and the pieces that a graph runs one by one [F 3.3].
 
-acquire -> snapshot -> induce (each cluster) -> rewrite (each proposal, round by round) -> accept -> release
+acquire -> snapshot -> induce (each cluster) -> rewrite (each proposal, round by round) -> tend (each batch of facts) -> accept -> release
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from langgraph_fluxmem.consolidation.accepting import accept
+from langgraph_fluxmem.consolidation.facts import tend
 from langgraph_fluxmem.consolidation.inducing import Json, induce_cluster
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.pems import Convergence, converged
@@ -89,6 +90,7 @@ def report_of(
             "operation": accepted["operation"],
             "active": accepted["active"],
             "facts": accepted["facts"],
+            "withdrawn": accepted["withdrawn"],
             "clusters": parts,
             "skills": [*accepted["skills"], *rejected],
             "rounds": list(rounds),
@@ -171,7 +173,13 @@ def _held(means: Means, name: str, token: int, provenance: Provenance, progress:
         progress({"stage": "rewrite", **entry})
         if verdict.done:
             break
-    accepted: Json = yield from accept(means, taken, list(units.values()), provenance, (lease_name(namespace), token))
+    tended: list[Json] = []
+    for batch in taken["facts"]:
+        tended.append((yield from tend(means, batch, taken["since"])))
+        cost.plus(tended[-1]["cost"])
+        progress({"stage": "facts", "batch": len(tended), "of": len(taken["facts"])})
+        yield from renew(namespace, name, token, settings)
+    accepted: Json = yield from accept(means, taken, list(units.values()), provenance, lease=(lease_name(namespace), token), tended=tended)
     progress({"stage": "accept", "operation": accepted["operation"], "active": accepted["active"]})
     return report_of(taken, results, rounds, accepted | {"cost": cost.as_dict(), "replays": replays}, stopped)
 

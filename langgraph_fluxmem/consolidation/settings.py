@@ -50,6 +50,10 @@ class Settings(BaseModel):
     """A skill that is not mature is retired when the (1 - quantile) quantile falls below this: even the optimist gives it up."""
     redundant: float = Field(default=0.7, ge=0.0, le=1.0)
     """Two skills whose steps are at least so alike, and whose tasks are in one cluster, are one; the better one stays."""
+    prune: float = Field(default=0.5, ge=0.0, le=1.0)
+    """A link is cut when the (1 - quantile) quantile of what evidence says of it falls below this: even the optimist gives it up."""
+    enrich: int = Field(default=64, ge=0)
+    """At most so many facts of one consolidation are looked at by a model (a call for its relations, one for its note); rules see the rest."""
     parallel: int = Field(default=8, ge=1)
     """Clusters, or rewrites, that a graph works on at once; each such batch is a checkpoint of its own."""
     lease: float = Field(default=600.0, gt=0.0)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from langgraph_fluxmem.consolidation.attempts import context_of, read, trial
+from langgraph_fluxmem.consolidation.facts import batches_of
 from langgraph_fluxmem.consolidation.gathering import Gathered, gather
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.requests import Call, Hidden, LearnedOf, Stage
@@ -58,7 +59,8 @@ def snapshot(means: Means, consolidation: str) -> Stage:
 
     ``id``, ``namespace``, ``position``, ``since``, ``episodes``, ``new``, ``explained``, ``warm_up`` (episodes still needed),
     ``jobs`` (clusters with something to learn: ``cluster``, ``skills``, ``episodes``, ``new``, ``explained``),
-    ``trials`` ([episode, skill node, success, context]), ``clusters`` (counts of every cluster with something new).
+    ``trials`` ([episode, skill node, success, context]), ``clusters`` (counts of every cluster with something new), ``facts`` (batches of
+    facts to look at).
     """
     namespace, settings = means.namespace, means.settings
     hidden = tuple(sorted((yield Hidden(namespace))))
@@ -81,7 +83,10 @@ def snapshot(means: Means, consolidation: str) -> Stage:
         "jobs": [],
         "trials": [],
         "clusters": [],
+        "facts": [],
     }
+    if not (out["warm_up"] and episodes):
+        out["facts"] = yield from batches_of(means, since, position, hidden)
     if out["warm_up"] or not fresh:
         return out
     episodes.sort(key=lambda row: row.op)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, exists, func, null, select, update
 
-from langgraph_fluxmem.errors import DimensionMismatchError, EmbeddingMismatchError, LedgerError
+from langgraph_fluxmem.errors import DimensionMismatchError, EmbeddingMismatchError, LedgerError, StaleError
 from langgraph_fluxmem.ledger.plans import Prepared, encode_ids
 from langgraph_fluxmem.ledger.reads import current_condition, is_live
 from langgraph_fluxmem.ledger.sql import Statement, any_of, insert_into
@@ -27,7 +27,7 @@ from langgraph_fluxmem.ledger.tables import (
     vectors,
 )
 from langgraph_fluxmem.ledger.writer import Transaction
-from langgraph_fluxmem.schema import Applied, Provenance
+from langgraph_fluxmem.schema import Applied, Plan, Provenance
 from langgraph_fluxmem.testing import faults
 
 _FIND_OPERATION = Statement(select(operations.c.position).where(operations.c.id == bindparam("id")))
@@ -47,6 +47,12 @@ _PREDECESSORS = Statement(
         nodes.c.ns == bindparam("ns"), any_of(nodes.c.node, "ids"), current_condition(nodes)
     )
 )
+_CURRENT_IDS = Statement(
+    select(nodes.c.node, nodes.c.id).where(
+        nodes.c.ns == bindparam("ns"), any_of(nodes.c.node, "ids"), nodes.c.tombstone == 0, current_condition(nodes)
+    )
+)
+_COUNTING = Statement(select(operations.c.position).where(any_of(operations.c.position, "ops"), is_live(operations.c.position)))
 _EMBEDDING = Statement(select(meta.c.value).where(meta.c.key == "embedding"))
 _INSERT_META = insert_into(meta)
 _INSERT_OPERATION = insert_into(operations)
@@ -134,6 +140,7 @@ def apply(tx: Transaction, prepared: Prepared, fingerprint: str | None, *, erase
 
     Raises:
         LedgerError: a version id was written before by another operation.
+        StaleError: what the plan expects, or rests on, does not hold any more.
         EmbeddingMismatchError, DimensionMismatchError: vectors of another embedding than the memory holds.
     """
     plan, session = prepared.plan, tx.session
@@ -146,6 +153,7 @@ def apply(tx: Transaction, prepared: Prepared, fingerprint: str | None, *, erase
         found = session.one(_FIND_COMMIT, {"ns": ns, "episode": commit.episode, "digest": commit.digest})
         if found is not None:
             return Applied(str(found[1]), int(found[0]), duplicate=True)
+    _check_current(tx, plan, ns)
     if prepared.vectors:
         _hold_embedding(tx, fingerprint, prepared.dims)
 
@@ -156,7 +164,7 @@ def apply(tx: Transaction, prepared: Prepared, fingerprint: str | None, *, erase
     position = write_operation(
         tx, plan.operation, plan.kind, ns, plan.provenance, edit_count=len(entries), commit=commit.id if commit else None
     )
-    bases = {op for op, _, _ in before.values()} | _bases(tx, prepared, ns)
+    bases = {op for op, _, _ in before.values()} | _bases(tx, prepared, ns) | set(plan.rests_on)
 
     now, start = tx.now(), position << SEQ_BITS
     if prepared.nodes:
@@ -198,6 +206,21 @@ def apply(tx: Transaction, prepared: Prepared, fingerprint: str | None, *, erase
         set_head(tx, ns, position)
     faults.point("ledger.after_writes")
     return Applied(plan.operation, position)
+
+
+def _check_current(tx: Transaction, plan: Plan, ns: int) -> None:
+    """Raise `StaleError` unless what the plan expects is current, and what it rests on counts."""
+    if plan.expects:
+        found = dict(tx.session.all(_CURRENT_IDS, {"ns": ns, "ids": tx.session.list(plan.expects)}))
+        changed = tuple(node for node, version in plan.expects.items() if found.get(node) != version)
+        if changed:
+            shown = ", ".join(f"{node!r} is at {found.get(node)!r}, not {plan.expects[node]!r}" for node in changed[:3])
+            raise StaleError(f"plan {plan.operation!r} is stale: {shown}; read these nodes again and make the plan anew", changed)
+    if plan.rests_on:
+        counting = {int(row[0]) for row in tx.session.all(_COUNTING, {"ops": tx.session.list(plan.rests_on)})}
+        gone = sorted(set(plan.rests_on) - counting)
+        if gone:
+            raise StaleError(f"plan {plan.operation!r} is stale: the operations at {gone} do not count any more; make the plan anew")
 
 
 def stored_embedding(value: str | None) -> tuple[str, int] | None:

@@ -102,6 +102,7 @@ class Ledger:
 
         Raises:
             LedgerError: a version id was written before, or the database failed; nothing of the plan was written.
+            StaleError: what the plan expects, or rests on, does not hold any more.
             EmbeddingMismatchError, DimensionMismatchError: vectors of another embedding than the memory holds.
             LeaseLostError: the lease of `fence` is lost.
         """

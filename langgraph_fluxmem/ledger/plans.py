@@ -230,7 +230,9 @@ def _evidence(prepared: Prepared, write: EvidenceWrite, once: set[tuple[str, str
     key = (_identifier(write.target, "the target of evidence"), _identifier(write.activation, f"the activation of {what}"), write.channel)
     if write.channel not in ("progress", "failure", "loss"):
         raise InvalidContentError(f"{what} is on channel {write.channel!r}; expected 'progress', 'failure' or 'loss'")
-    weight = _number(write.weight, f"the weight of {what}", above=0)
+    weight = _number(write.weight, f"the weight of {what}")
+    if not weight:
+        raise InvalidContentError(f"the weight of {what} is {write.weight!r}; expected more than 0, or less to withdraw")
     if key in once:
         return
     once.add(key)
