@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langgraph_fluxmem.consolidation import pems
 from langgraph_fluxmem.consolidation.attempts import Attempt, latest, read
-from langgraph_fluxmem.consolidation.induction import Induced, induce
+from langgraph_fluxmem.consolidation.induction import Induced, induce, warn
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.replaying import Replayed, replay_skill
 from langgraph_fluxmem.episodes import digest
@@ -42,33 +42,38 @@ def induce_cluster(means: Means, job: Mapping[str, Any], snapshot: Mapping[str, 
     successes = latest([attempt for attempt in attempts if attempt.outcome == "success"], settings.members)
     failures = latest([attempt for attempt in attempts if attempt.outcome == "failure"], settings.members)
     out: Json = {"cluster": job["cluster"], "induced": 0, "why": "", "units": [], "rejected": [], "cost": Cost().as_dict(), "replays": 0}
-    if len(successes) < settings.successes:
-        out["why"] = f"{len(successes)} successes; {settings.successes} are needed"
-        return out
-    drafts = induce(sorted((*successes, *failures), key=lambda attempt: attempt.op), settings)
+    told = sorted((*successes, *failures), key=lambda attempt: attempt.op)
+    drafts = induce(told, settings)
     if not drafts:
-        out["why"] = "its successes share no steps"
+        few = f"{len(successes)} successes; {settings.successes} are needed"
+        out["why"] = few if len(successes) < settings.successes else "its successes share no steps"
+        drafts = [] if any(held.skill.steps for held in mine) else warn(told, settings)
+    if not drafts:
         return out
     cost = Cost()
     by_id = {attempt.id: attempt for attempt in attempts}
     for number, draft in enumerate(drafts):
         sources = [by_id[episode] for episode in draft.sources]
-        told = yield from _told(draft, sources, failures, means.operators, cost)
+        skill = yield from _told(draft, sources, failures, means.operators, cost)
         node = f"{PREFIX}{digest(namespace, snapshot['id'], job['cluster'], number)}"
-        unit, rejected, runs = yield from _unit(means, replace(told, node=node, position=snapshot["position"]), sources, mine, tried)
+        beside = [held for held in mine if held.skill.steps or not number]
+        unit, rejected, runs = yield from _unit(means, replace(skill, node=node, position=snapshot["position"]), sources, beside, tried)
         out["replays"] += runs
         if unit is not None:
             out["units"].append({**unit, "cluster": job["cluster"]})
         if rejected is not None:
             out["rejected"].append(rejected)
     out["induced"] = len(drafts)
-    out["why"] = f"{len(drafts)} procedures in {len(successes)} successes and {len(failures)} failures"
+    found = f"{len(drafts)} procedures in {len(successes)} successes and {len(failures)} failures"
+    out["why"] = found if drafts[0].skill.steps else f"{out['why']}; a warning from {len(failures)} failures"
     out["cost"] = cost.as_dict()
     return out
 
 
 def _told(draft: Induced, sources: Sequence[Attempt], failures: Sequence[Attempt], operators: Operators, cost: Cost) -> Stage:
-    """The draft in the operators' words; in the rules' own when fewer of its sources follow what a model made of it."""
+    """The draft in the operators' words; in the rules' own when fewer of its sources follow what a model made of it, and for a warning."""
+    if not draft.skill.steps:
+        return draft.skill
     task = Induce(
         draft=draft.skill.draft(),
         templates=draft.templates,
@@ -96,7 +101,7 @@ def _trials(skill: Skill, book: SkillBook, snapshot: Mapping[str, Any]) -> Trial
 def _unit(means: Means, draft: Skill, sources: Sequence[Attempt], mine: Sequence[Held], tried: Mapping[str, Trials]) -> Stage:
     """What is proposed of a draft: (unit or None, report of a rejection or None, replays). `tried` are the trials of each skill there is."""
     same = max(mine, key=lambda held: alike(held.skill, draft), default=None)
-    if same is None or alike(same.skill, draft) < means.settings.redundant:
+    if same is None or (same.skill.steps and alike(same.skill, draft) < means.settings.redundant):
         found = yield from _eta(means, draft, sources, Trials())
         return _packed("new", draft, None, sources, found), None, found.runs
     old = same.skill
@@ -110,6 +115,13 @@ def _unit(means: Means, draft: Skill, sources: Sequence[Attempt], mine: Sequence
         base=same.id,
         source=draft.source,
     )
+    if draft.steps and not old.steps:
+        found = yield from _eta(means, proposed, sources, Trials())
+        return (
+            _packed("rewrite", replace(proposed, revision=""), same.id, sources, found, "the first procedure for what failed so far"),
+            None,
+            found.runs,
+        )
     if procedure(old) == procedure(draft):
         if old.text() == proposed.text():
             return None, None, 0
@@ -158,7 +170,7 @@ def procedure(skill: Skill) -> list[tuple[tuple[str, ...], str, bool, bool]]:
 
 
 def alike(first: Skill, second: Skill) -> float:
-    """Share of templates two skills have in common, in [0, 1]."""
+    """Share of templates two skills have in common, in [0, 1]; a warning has none."""
     mine = {template for step in first.steps for template in step.templates}
     theirs = {template for step in second.steps for template in step.templates}
     both = len(mine | theirs)
@@ -180,6 +192,8 @@ class Rate:
 
 
 def _eta(means: Means, skill: Skill, sources: Sequence[Attempt], trials: Trials, other: Skill | None = None) -> Stage:
+    if not skill.steps:
+        return Rate(None, "sources")
     if means.replay is not None:
         replayed: Replayed = yield from replay_skill(means.replay, skill, sources, means.settings.replays, other)
         return Rate(replayed.eta, "replay", replayed.outcomes, replayed.runs)
@@ -197,7 +211,7 @@ def _packed(kind: Kind, skill: Skill, base: str | None, sources: Sequence[Attemp
         "eta": rate.eta,
         "eta_from": rate.origin,
         "replayed": dict(rate.replayed),
-        "why": why or f"induced from {len(sources)} successes",
+        "why": why or f"induced from {len(sources)} {'successes' if skill.steps else 'failures'}",
         "trace": [],
         "done": False,
     }

@@ -32,6 +32,8 @@ AGAIN = ", as often as needed"
 OPTIONAL = 8
 """At most so many steps with conditions."""
 PITFALLS = 4
+RECURRING = 3
+"""Failures of one kind of task from which a warning is made when nothing has gone well yet."""
 NAME_WORDS = 8
 WHEN_CHARS = 240
 
@@ -60,6 +62,17 @@ def induce(attempts: Sequence[Attempt], settings: Settings) -> list[Induced]:
             return [induced for induced in split if induced is not None]
     found = _one(successes, [attempt for attempt in attempts if attempt.outcome != "success"], settings)
     return [found] if found is not None else []
+
+
+def warn(attempts: Sequence[Attempt], settings: Settings) -> list[Induced]:
+    """A warning from a cluster in which too few attempts went well: what ended badly again and again, without steps. None when nothing did."""
+    failures = [attempt for attempt in attempts if attempt.outcome == "failure"]
+    found = pitfalls([act for attempt in attempts for act in attempt.acts], failures, settings)
+    if len(failures) < RECURRING or not found:
+        return []
+    tasks = [attempt.task for attempt in failures]
+    skill = Skill(node="", name=_name(tasks, ()), when=_when(tasks), steps=(), pitfalls=found)
+    return [Induced(skill, tuple(attempt.id for attempt in failures), ())]
 
 
 def _one(successes: Sequence[Attempt], others: Sequence[Attempt], settings: Settings) -> Induced | None:
