@@ -7,6 +7,7 @@ what shares no word with the query would get ranks too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from langgraph_fluxmem.index.view import NamespaceView
 from langgraph_fluxmem.ledger.rows import NodeRow
 from langgraph_fluxmem.requests import Load, Stage
 from langgraph_fluxmem.schema import Namespace, RecalledFact, Vector, Why
-from langgraph_fluxmem.signals import LEXICAL, Bench, Propose, Query, Rows, scaled, weighted
+from langgraph_fluxmem.signals import LEXICAL, Bench, Propose, Query, Rows, Signal, scaled, weighted
 from langgraph_fluxmem.storing.fields import fact_of
 
 
@@ -45,25 +46,57 @@ def recall_facts(
     asked = Query(query, vector, served or {}, around)
     benches = [Bench(asked, view, _allowed(view, exclude)) for view in views if view.size]
     rows = [_candidates(bench, [signal.propose for signal, _ in chosen if signal.propose], max(config.pool, k)) for bench in benches]
-    if not sum(map(len, rows)):
-        return ()
-    shares: dict[str, NDArray[np.float64]] = {}
-    for signal, weight in chosen:
-        scores = np.concatenate([signal.score(bench, part) for bench, part in zip(benches, rows, strict=True)])
-        shares[signal.name] = weight * (scores.astype(np.float64) if signal.absolute else scaled(scores))
-    total = np.sum(list(shares.values()), axis=0)
-    names = [(bench.view.namespace, bench.view.ids[int(row)]) for bench, part in zip(benches, rows, strict=True) for row in part]
-    best = sorted(range(len(names)), key=lambda at: (-total[at], names[at][1]))[:k]
+    shares = _shares(chosen, benches, rows)
+    best = _best(shares.sum(axis=0), benches, rows, k)
     loaded: dict[str, NodeRow] = {}
-    for namespace in dict.fromkeys(names[at][0] for at in best):
-        loaded.update((yield Load(namespace, tuple(names[at][1] for at in best if names[at][0] == namespace))))
+    for namespace in dict.fromkeys(found.namespace for found in best):
+        loaded.update((yield Load(namespace, tuple(found.id for found in best if found.namespace == namespace))))
+    names = [signal.name for signal, _ in chosen]
+    told = [(found, loaded[found.id], shares[:, found.at].tolist()) for found in best if found.id in loaded]
     return tuple(
-        _recalled(
-            loaded[names[at][1]], names[at][0], float(total[at]), {name: float(share[at]) for name, share in shares.items() if share[at]}
-        )
-        for at in best
-        if names[at][1] in loaded and loaded[names[at][1]].body is not None
+        _recalled(row, found, {name: share for name, share in zip(names, parts, strict=True) if share})
+        for found, row, parts in told
+        if row.body is not None
     )
+
+
+class _Found(NamedTuple):
+    """A candidate: its score, its version id, its namespace, and its place among all candidates."""
+
+    score: float
+    id: str
+    namespace: Namespace
+    at: int
+
+
+def _shares(chosen: Sequence[tuple[Signal, float]], benches: Sequence[Bench], rows: Sequence[Rows]) -> NDArray[np.float64]:
+    """(signals, candidates) each signal's weighted share of each candidate's score, over the candidates of all namespaces."""
+    out = np.empty((len(chosen), sum(map(len, rows))))
+    start = 0
+    for bench, part in zip(benches, rows, strict=True):
+        if len(part):
+            for row, (signal, _) in zip(out, chosen, strict=True):
+                row[start : start + len(part)] = signal.score(bench, part)
+        start += len(part)
+    if start:
+        relative = [at for at, (signal, _) in enumerate(chosen) if not signal.absolute]
+        out[relative] = scaled(out[relative])
+    return out * np.array([[weight] for _, weight in chosen])
+
+
+def _best(total: NDArray[np.float64], benches: Sequence[Bench], rows: Sequence[Rows], k: int) -> list[_Found]:
+    """The k candidates with the highest totals, equal ones by id."""
+    if not len(total):
+        return []
+    places = np.arange(len(total))
+    if len(total) > k:
+        places = np.flatnonzero(total >= np.partition(total, len(total) - k)[len(total) - k])
+    starts = np.cumsum([0, *map(len, rows)])
+    found: list[_Found] = []
+    for at, owner in zip(places.tolist(), (np.searchsorted(starts, places, side="right") - 1).tolist(), strict=True):
+        view, part = benches[owner].view, rows[owner]
+        found.append(_Found(float(total[at]), view.ids[int(part[at - starts[owner]])], view.namespace, at))
+    return sorted(found, key=lambda one: (-one.score, one.id))[:k]
 
 
 def with_texts(facts: Sequence[RecalledFact], loaded: Mapping[str, NodeRow]) -> tuple[RecalledFact, ...]:
@@ -79,12 +112,16 @@ def with_texts(facts: Sequence[RecalledFact], loaded: Mapping[str, NodeRow]) -> 
     return tuple(found)
 
 
-def _recalled(row: NodeRow, namespace: Namespace, score: float, shares: dict[str, float]) -> RecalledFact:
+def _recalled(row: NodeRow, found: _Found, shares: dict[str, float]) -> RecalledFact:
     content, metadata = fact_of(row)
-    return RecalledFact(id=row.id, content=content, metadata=metadata, namespace=namespace, score=score, why=Why(signals=shares))
+    return RecalledFact(
+        id=row.id, content=content, metadata=metadata, namespace=found.namespace, score=found.score, why=Why(signals=shares)
+    )
 
 
 def _allowed(view: NamespaceView, exclude: frozenset[str]) -> NDArray[np.bool_] | None:
+    if not exclude:
+        return None
     rows = view.rows_of(sorted(exclude))
     rows = rows[rows >= 0]
     if not len(rows):
@@ -95,5 +132,8 @@ def _allowed(view: NamespaceView, exclude: frozenset[str]) -> NDArray[np.bool_] 
 
 
 def _candidates(bench: Bench, proposers: Sequence[Propose], m: int) -> Rows:
-    found = [propose(bench, m) for propose in proposers]
-    return np.unique(np.concatenate(found)).astype(np.int32) if found else np.zeros(0, np.int32)
+    """The union of what the proposers name, in row order."""
+    chosen = np.zeros(bench.view.size, dtype=bool)
+    for propose in proposers:
+        chosen[propose(bench, m)] = True
+    return np.flatnonzero(chosen).astype(np.int32)

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,17 @@ from numpy.typing import NDArray
 
 from langgraph_fluxmem.dates import spelt
 from langgraph_fluxmem.errors import ConfigError
+from langgraph_fluxmem.index.top import top
 from langgraph_fluxmem.index.view import NamespaceView
+from langgraph_fluxmem.lexical import Facts, Sources, Surroundings
 from langgraph_fluxmem.links import node_of
 from langgraph_fluxmem.schema import Vector
 from langgraph_fluxmem.text import QUESTION, terms
 from langgraph_fluxmem.windows import Windows, windows_of
 
 Scores = NDArray[np.float32]
-Rows = NDArray[np.int32]
+Rows = NDArray[np.integer]
 
-K1, B = 1.2, 0.75
 FEW = 4096
 """Up to this many facts the cosine of each is worked out at once; of more only that of those asked for."""
 SUBSTANTIAL = 16
@@ -49,21 +51,48 @@ class Query:
     around: tuple[str, ...] = ()
 
 
+class Background:
+    """What signals need of a view, whatever is asked: made once for each."""
+
+    def __init__(self, view: NamespaceView) -> None:
+        self.windows: Windows = windows_of(view)
+        """Who stands beside whom."""
+        self.facts = Facts(view)
+        self.surroundings = None if self.windows.alone else Surroundings(view, self.windows)
+        """None where every fact stands alone."""
+        self.sources = Sources(view, self.windows) if self.windows.live_sources else None
+        """None where no fact has a source."""
+        self.questions: NDArray[np.bool_] = np.zeros(view.size, dtype=bool)
+        """(size,) which facts are questions."""
+        self.questions[view.rows_with(QUESTION)] = True
+        self.any_questions = bool(self.questions.any())
+        self.substance: Scores = np.minimum(view.lengths / np.float32(SUBSTANTIAL), np.float32(1))
+        """(size,) see the signal."""
+        self.statements: Scores = (~self.questions).astype(np.float32)
+        """(size,) 1 for what is no question."""
+
+
+def background_of(view: NamespaceView) -> Background:
+    """The background of a view, made when it is first asked for. Safe from any thread."""
+    return view.kept("background", Background)
+
+
 class Bench:
     """One query on one namespace: what several signals need is computed once. `allowed` (size,) masks the facts that may be returned."""
 
     def __init__(self, query: Query, view: NamespaceView, allowed: NDArray[np.bool_] | None = None) -> None:
         self.query, self.view, self.allowed = query, view, allowed
+        self.background = background_of(view)
+
+    @property
+    def windows(self) -> Windows:
+        """Who stands beside whom."""
+        return self.background.windows
 
     @cached_property
     def terms(self) -> Mapping[str, int]:
         """The query's terms, and how often each occurs."""
-        return Counter(terms(spelt(self.query.text)))
-
-    @cached_property
-    def windows(self) -> Windows:
-        """Who stands beside whom."""
-        return windows_of(self.view)
+        return terms_of(self.query.text)
 
     @cached_property
     def postings(self) -> list[tuple[int, Rows, Scores]]:
@@ -74,52 +103,26 @@ class Bench:
     @cached_property
     def bm25(self) -> Scores:
         """(size,) BM25 of every fact."""
-        size, lengths = self.view.size, self.view.lengths
-        norm = _norm(lengths, self.view.average_length)
-        out = np.zeros(size, np.float32)
-        for times, rows, frequencies in self.postings:
-            out[rows] += np.float32(times * idf(len(rows), size) * (K1 + 1)) * frequencies / (frequencies + norm[rows])
-        return out
+        return self.background.facts.scores(self.terms)
 
     @cached_property
     def context(self) -> Scores:
         """(size,) BM25 of every fact's window: its neighbours' terms count as its own, less with distance, and so do their lengths."""
-        windows, size = self.windows, self.view.size
-        norm = _norm(windows.lengths, windows.average)
-        out = np.zeros(size, np.float32)
-        for times, rows, frequencies in self.postings:
-            holders, counts = windows.holders[:, rows].ravel(), (windows.shares * frequencies).ravel()
-            weight = np.float32(times * idf(len(rows), size) * (K1 + 1))
-            tf = np.bincount(holders, weights=counts, minlength=size + 1)[:size].astype(np.float32)
-            if len(holders) * 4 < size:  # a rare term: only where it is
-                at = np.flatnonzero(tf)
-                out[at] += weight * tf[at] / (tf[at] + norm[at])
-            else:
-                out += weight * tf / (tf + norm)
-        return out
+        around = self.background.surroundings
+        return self.bm25 if around is None else around.scores(self.terms)
 
     @cached_property
     def sources(self) -> Scores:
         """(size,) BM25 of every fact's source as one document; 0 for facts without a source."""
-        windows, codes = self.windows, self.view.source
-        count, alive = windows.sources, windows.live_sources
-        if not alive:
-            return np.zeros(self.view.size, np.float32)
-        norm = K1 * (1 - B + B * windows.source_lengths * alive / max(float(windows.source_lengths.sum()), 1e-9))
-        out = np.zeros(count + 1)
-        for times, rows, frequencies in self.postings:
-            tf = np.bincount(codes[rows] + 1, weights=frequencies, minlength=count + 1)[1:]
-            df = int(np.count_nonzero(tf))
-            if df:
-                out[:count] += times * idf(df, alive) * (K1 + 1) * tf / (tf + norm)
-        return out[codes].astype(np.float32)
+        every = self.background.sources
+        return (
+            np.zeros(self.view.size, np.float32) if every is None else np.append(every.scores(self.terms), np.float32(0))[self.view.source]
+        )
 
-    @cached_property
+    @property
     def questions(self) -> NDArray[np.bool_]:
         """(size,) which facts are questions."""
-        mask = np.zeros(self.view.size, dtype=bool)
-        mask[self.view.rows_with(QUESTION)] = True
-        return mask
+        return self.background.questions
 
     @cached_property
     def around(self) -> Rows:
@@ -128,32 +131,43 @@ class Bench:
         return rows[rows >= 0]
 
     @cached_property
-    def _all_dense(self) -> Scores | None:
-        """(size + 1,) cosine of every fact where there are few; the last is nobody's, 0."""
-        view = self.view
-        if view.size > FEW:
-            return None
-        return np.append(np.maximum(view.dense_at(self.query.vector, np.arange(view.size, dtype=np.int32)), 0), np.float32(0))
+    def _cosines(self) -> Scores:
+        """(size,) cosine of every fact."""
+        return self.view.dense_all(self.query.vector)
+
+    @cached_property
+    def _at_least_zero(self) -> Scores:
+        """(size + 1,) the same, at least 0; the last is nobody's."""
+        out = np.zeros(self.view.size + 1, np.float32)
+        np.maximum(self._cosines, 0, out=out[:-1])
+        return out
 
     def dense(self, rows: Rows) -> Scores:
         """Cosine of rows, at least 0; 0 for the row `size`, which is nobody, and for facts without a vector."""
-        if self._all_dense is not None:
-            return self._all_dense[rows]
+        if self.view.size <= FEW or "_cosines" in self.__dict__:
+            return self._at_least_zero[rows]
         unique, place = np.unique(rows, return_inverse=True)
         cosine = np.zeros(len(unique), np.float32)
         known = unique < self.view.size
         cosine[known] = np.maximum(self.view.dense_at(self.query.vector, unique[known]), 0)
         return cosine[place].reshape(rows.shape)
 
+    def nearest(self, m: int) -> Rows:
+        """The at most `m` allowed rows with the highest cosine, best first."""
+        return self.view.dense_top(self.query.vector, m, allowed=self.allowed, scores=self._cosines if self.view.exact else None)
+
     def best(self, scores: Scores, m: int) -> Rows:
-        """The at most `m` allowed rows that score best, above zero; equal ones in row order."""
+        """The at most `m` allowed rows that score best, above zero; equal ones in log order."""
         if self.allowed is not None:
             scores = np.where(self.allowed, scores, np.float32(0))
-        rows = np.flatnonzero(scores > 0)
-        if len(rows) > 4 * m:
-            worst = np.partition(scores[rows], len(rows) - m)[len(rows) - m]
-            rows = rows[scores[rows] >= worst]
-        return rows[np.argsort(-scores[rows], kind="stable")[:m]].astype(np.int32)
+        rows = top(scores, m, self.view.ops)
+        return rows if not len(rows) or scores[rows[-1]] > 0 else rows[scores[rows] > 0]
+
+
+@lru_cache(maxsize=256)
+def terms_of(text: str) -> Mapping[str, int]:
+    """The terms of a query, dates spelt out, and how often each occurs."""
+    return MappingProxyType(Counter(terms(spelt(text))))
 
 
 Propose = Callable[[Bench, int], Rows]
@@ -174,19 +188,8 @@ class Signal:
     absolute: bool = False
 
 
-def _norm(lengths: Scores, average: float) -> Scores:
-    """The part of BM25's denominator that depends on the length of a text."""
-    norm: Scores = np.float32(K1 * (1 - B)) + np.float32(K1 * B / max(average, 1e-9)) * lengths
-    return norm
-
-
-def idf(df: int, size: int) -> float:
-    """ln(1 + (N - df + .5) / (df + .5)): never negative."""
-    return float(np.log1p((size - df + 0.5) / (df + 0.5)))
-
-
 def _dense_propose(bench: Bench, m: int) -> Rows:
-    return bench.view.dense_top(bench.query.vector, m, allowed=bench.allowed)
+    return bench.nearest(m)
 
 
 def _dense(bench: Bench, rows: Rows) -> Scores:
@@ -211,7 +214,9 @@ def _context(bench: Bench, rows: Rows) -> Scores:
 
 def _surroundings(bench: Bench, rows: Rows) -> Scores:
     """Cosine over the window; a neighbour that is missing counts as the mean of those there are."""
-    beside = bench.windows.beside[:, rows]
+    if bench.windows.alone:
+        return bench.dense(rows)
+    beside = bench.windows.beside(rows)
     shares = bench.windows.shares
     return (shares * bench.dense(beside)).sum(axis=0) / (shares * (beside < bench.view.size)).sum(axis=0)
 
@@ -222,21 +227,24 @@ def _source(bench: Bench, rows: Rows) -> Scores:
 
 def _answers(bench: Bench, rows: Rows) -> Scores:
     """How well the fact just before matches, where that is a question: then this one probably answers it."""
-    before = bench.windows.before[rows]
-    asked = np.where(np.append(bench.questions, False)[before], before, bench.view.size)
-    top = np.float32(max(float(bench.bm25.max(initial=0)), 1e-9))
-    lexical: Scores = np.append(bench.bm25, np.float32(0))[asked] / top
+    if not bench.background.any_questions or bench.windows.alone:
+        return np.zeros(len(rows), np.float32)
+    nobody = bench.view.size
+    before = bench.windows.before(rows)
+    asked = np.where(np.append(bench.questions, False)[before], before, nobody)
+    highest = np.float32(max(float(bench.bm25.max(initial=0)), 1e-9))
+    lexical: Scores = np.append(bench.bm25, np.float32(0))[asked] / highest
     return bench.dense(asked) + lexical
 
 
 def _substance(bench: Bench, rows: Rows) -> Scores:
     """1 for what says something, less for what has only a few terms ("Thanks!"); longer texts gain nothing more."""
-    return np.minimum(bench.view.lengths[rows] / np.float32(SUBSTANTIAL), np.float32(1))
+    return bench.background.substance[rows]
 
 
 def _statement(bench: Bench, rows: Rows) -> Scores:
     """1 for what is no question."""
-    return (~bench.questions[rows]).astype(np.float32)
+    return bench.background.statements[rows]
 
 
 def _served(bench: Bench, rows: Rows) -> Scores:
@@ -329,8 +337,12 @@ def weights_of(*overrides: Mapping[str, float] | None) -> dict[str, float]:
 
 
 def scaled(scores: NDArray[Any]) -> NDArray[np.float64]:
-    """Min-max to [0, 1]. Where nothing differs: all 1 if that is above 0, else all 0."""
-    if not len(scores):
-        return np.zeros(0)
-    low, high = float(scores.min()), float(scores.max())
-    return (scores.astype(np.float64) - low) / (high - low) if high > low else np.full(len(scores), float(high > 0))
+    """Each row of scores (..., n) min-max to [0, 1]. Where nothing differs: all 1 if that is above 0, else all 0."""
+    if not scores.shape[-1]:
+        return np.zeros(scores.shape)
+    out = scores.astype(np.float64)
+    low, high = out.min(axis=-1, keepdims=True), out.max(axis=-1, keepdims=True)
+    same = high == low
+    out -= low
+    out /= np.where(same, 1.0, high - low)
+    return np.where(same, high > 0, out) if same.any() else out

@@ -13,9 +13,11 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 class Column(Generic[Scalar]):
     """A growing array of shape (n, *shape). A slice given out stays as it is: appending writes behind it or into a new buffer."""
 
-    def __init__(self, dtype: type[Scalar], shape: tuple[int, ...] = ()) -> None:
-        self._buffer: NDArray[Scalar] = np.empty((0, *shape), dtype=dtype)
+    def __init__(self, dtype: type[Scalar], shape: tuple[int, ...] = (), *, block: int = 1) -> None:
+        """`block`: the buffer's length is a multiple of it, for `blocks`."""
+        self._buffer: NDArray[Scalar] = np.zeros((0, *shape), dtype=dtype)
         self._size = 0
+        self._block = block
 
     def __len__(self) -> int:
         return self._size
@@ -37,13 +39,20 @@ class Column(Generic[Scalar]):
     def reserve(self, size: int) -> None:
         """Make room for `size` values in all. Room that is not used yet takes address space, not memory."""
         if size > len(self._buffer):
-            grown = np.empty((size, *self._buffer.shape[1:]), dtype=self._buffer.dtype)
+            grown = np.zeros((-(-size // self._block) * self._block, *self._buffer.shape[1:]), dtype=self._buffer.dtype)
             grown[: self._size] = self._buffer[: self._size]
             self._buffer = grown
 
     def read(self, size: int | None = None) -> NDArray[Scalar]:
         """The first `size` values (default: all), read-only, no copy."""
         out = self._buffer[: self._size if size is None else size]
+        out.flags.writeable = False
+        return out
+
+    def blocks(self) -> NDArray[Scalar]:
+        """(n / block, block, *shape) the same read-only, filled up to whole blocks with what stands behind it (zeros, or later values)."""
+        whole = -(-self._size // self._block)
+        out = self._buffer[: whole * self._block].reshape((whole, self._block, *self._buffer.shape[1:]))
         out.flags.writeable = False
         return out
 

@@ -14,6 +14,15 @@ from langgraph_fluxmem.schema import Vector
 
 NO_VECTOR = np.float32(-1.0)
 """Cosine given to a slot that has no vector: the least there is."""
+BLOCK = 64
+"""Rows multiplied with a query at a time. Whole blocks of one size let every row go through the same instructions, so that equal texts have
+equal scores to the last bit wherever they stand (a product over any number of rows treats the last few differently); as fast as one
+product, measured from 500 to 100,000 rows of 384."""
+
+
+def dotted(blocks: NDArray[np.float32], vector: Vector) -> NDArray[np.float32]:
+    """(b * BLOCK,) dot products of the rows of blocks (b, BLOCK, d) with a vector (d,)."""
+    return np.matmul(blocks, vector).ravel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +30,8 @@ class VectorSnapshot:
     """Vectors (v, d) of the first n slots: slot s owns rows ``start[s]`` to ``start[s] + count[s]``."""
 
     matrix: NDArray[np.float32]
+    blocks: NDArray[np.float32]
+    """The matrix (b, BLOCK, d), filled up to whole blocks."""
     start: NDArray[np.int32]
     count: NDArray[np.int32]
     plain: bool
@@ -30,7 +41,7 @@ class VectorSnapshot:
         """Cosine of each slot's best row with a normalised vector (d,): shape (n,), `NO_VECTOR` where a slot has none."""
         if not len(self.matrix):
             return np.full(len(self.start), NO_VECTOR, dtype=np.float32)
-        return self._best(self.matrix @ self._checked(vector), self.start, self.count)
+        return self._best(dotted(self.blocks, self._checked(vector))[: len(self.matrix)], self.start, self.count)
 
     def scores_at(self, vector: Vector, slots: NDArray[np.integer]) -> NDArray[np.float32]:
         """The same for some slots (m,), touching only their rows."""
@@ -40,11 +51,16 @@ class VectorSnapshot:
             return self.scores(vector)[slots]
         vector = self._checked(vector)
         if self.plain:
-            return self.matrix[slots] @ vector
+            return self._gathered(slots, vector)
         count = self.count[slots]
         ends = np.cumsum(count)
         rows = np.repeat(self.start[slots] - (ends - count), count) + np.arange(ends[-1] if len(ends) else 0)
-        return self._best(self.matrix[rows] @ vector, (ends - count).astype(np.int32), count)
+        return self._best(self._gathered(rows, vector), (ends - count).astype(np.int32), count)
+
+    def _gathered(self, rows: NDArray[np.integer], vector: Vector) -> NDArray[np.float32]:
+        some = np.zeros((-(-len(rows) // BLOCK) * BLOCK, self.matrix.shape[1]), np.float32)
+        np.take(self.matrix, rows, axis=0, out=some[: len(rows)], mode="clip")  # rows are in range; "raise" would copy twice
+        return dotted(some.reshape(-1, BLOCK, some.shape[1]), vector)[: len(rows)]
 
     def _best(self, row_scores: NDArray[np.float32], start: NDArray[np.int32], count: NDArray[np.int32]) -> NDArray[np.float32]:
         if self.plain:
@@ -86,7 +102,7 @@ class VectorTable:
     def reserve(self, rows: int, dims: int) -> None:
         """Make room for `rows` vectors of `dims` numbers in all."""
         if self._matrix is None:
-            self._matrix = Column(np.float32, (dims,))
+            self._matrix = Column(np.float32, (dims,), block=BLOCK)
         self._matrix.reserve(rows)
 
     def extend(self, slots: Sequence[Sequence[Vector]]) -> None:
@@ -95,7 +111,7 @@ class VectorTable:
         flat = [vector for vectors in slots for vector in vectors]
         if flat:
             if self._matrix is None:
-                self._matrix = Column(np.float32, (len(flat[0]),))
+                self._matrix = Column(np.float32, (len(flat[0]),), block=BLOCK)
             base = len(self._matrix)
             self._matrix.extend(np.stack(flat))
         else:
@@ -106,8 +122,11 @@ class VectorTable:
 
     def snapshot(self) -> VectorSnapshot:
         """What is held now; later appends do not change it."""
-        matrix = np.zeros((0, 0), np.float32) if self._matrix is None else self._matrix.read()
-        return VectorSnapshot(matrix, self._start.read(), self._count.read(), self._plain)
+        if self._matrix is None:
+            return VectorSnapshot(
+                np.zeros((0, 0), np.float32), np.zeros((0, BLOCK, 0), np.float32), self._start.read(), self._count.read(), self._plain
+            )
+        return VectorSnapshot(self._matrix.read(), self._matrix.blocks(), self._start.read(), self._count.read(), self._plain)
 
     def vectors_at(self, slot: int) -> NDArray[np.float32]:
         """(c, d) the vectors of one slot."""
@@ -122,7 +141,7 @@ class VectorTable:
         ends = np.cumsum(count, dtype=np.int32)
         if self._matrix is not None:
             rows = np.repeat(held.start[slots] - (ends - count), count) + np.arange(ends[-1] if len(ends) else 0)
-            out._matrix = Column(np.float32, held.matrix.shape[1:])
+            out._matrix = Column(np.float32, held.matrix.shape[1:], block=BLOCK)
             out._matrix.extend(held.matrix[rows])
         out._start.extend(ends - count)
         out._count.extend(count)

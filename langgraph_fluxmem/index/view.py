@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Protocol, overload
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from langgraph_fluxmem.index.namespace import NamespaceArrays, chained
 from langgraph_fluxmem.index.postings import Posting, bm25_weights
+from langgraph_fluxmem.index.top import top
 from langgraph_fluxmem.schema import Namespace, Vector
 
 Rows = NDArray[np.int32]
+Kept = TypeVar("Kept")
 
 
 class Nearest(Protocol):
@@ -104,6 +106,12 @@ class NamespaceView:
         self._lengths: NDArray[np.float32] | None = None
         self._average = 0.0
         self._cached: dict[str, NDArray[Any]] = {}
+        self._kept: dict[str, Any] = {}
+
+    def kept(self, name: str, make: Callable[[NamespaceView], Kept]) -> Kept:
+        """What is derived from this view alone, made when it is first asked for and kept as long as the view. Safe from any thread."""
+        found = self._kept.get(name)
+        return self._kept.setdefault(name, make(self)) if found is None else found
 
     def __repr__(self) -> str:
         return f"NamespaceView({'/'.join(self.namespace)!r}, {self.size} rows, position {self.position})"
@@ -155,11 +163,11 @@ class NamespaceView:
         return self._rows(slots)
 
     # --------------------------------------------------------------------------------------------------------------------- dense
-    def dense_top(self, vector: Vector, m: int, *, allowed: NDArray[Any] | None = None) -> Rows:
-        """The at most `m` rows with the highest cosine (a row's best text counts), best first, equal ones in row order.
+    def dense_top(self, vector: Vector, m: int, *, allowed: NDArray[Any] | None = None, scores: NDArray[np.float32] | None = None) -> Rows:
+        """The at most `m` rows with the highest cosine (a row's best text counts), best first, equal ones in log order.
 
-        `vector` (d,) is L2-normalised. `allowed` is a mask (size,) or an array of rows. Rows without a vector are left out.
-        Above ``exact_max`` vectors Chroma proposes and what it has not followed yet is scanned.
+        `vector` (d,) is L2-normalised. `allowed` is a mask (size,) or an array of rows. Rows without a vector are left out. `scores` are
+        the cosines of all rows where the caller has them (`dense_all`). Above ``exact_max`` vectors Chroma proposes and what it has not followed yet is scanned.
 
         Raises:
             DimensionMismatchError: the vector has another length than those held.
@@ -169,14 +177,23 @@ class NamespaceView:
         rows: NDArray[np.integer] | None = None
         if allowed is not None:
             rows = np.flatnonzero(allowed) if allowed.dtype == np.bool_ else np.unique(allowed)
-        if self._far is not None and len(self._vectors.matrix) > self._exact_max and (rows is None or len(rows) > self._exact_max):
+        if scores is not None:
+            return self._best(scores if rows is None else scores[rows], rows, m)
+        if self._far is not None and not self.exact and (rows is None or len(rows) > self._exact_max):
             found = self._far_top(self._far, vector, m, rows)
             if found is not None:
                 return found
-        if rows is None:
-            scores = self._vectors.scores(vector)
-            return self._best(scores if self._live is None else scores[self._live], None, m)
-        return self._best(self.dense_at(vector, rows), rows, m)
+        return self._best(self.dense_all(vector) if rows is None else self.dense_at(vector, rows), rows, m)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the nearest are found by comparing all vectors, without Chroma."""
+        return self._far is None or len(self._vectors.matrix) <= self._exact_max
+
+    def dense_all(self, vector: Vector) -> NDArray[np.float32]:
+        """Exact cosine (size,) of every row, as `dense_at`."""
+        scores = self._vectors.scores(vector)
+        return scores if self._live is None else scores[self._live]
 
     def dense_at(self, vector: Vector, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """Exact cosine (m,) of rows (m,) with a normalised vector (d,): that of a row's best text; -1 for rows without a vector."""
@@ -194,17 +211,10 @@ class NamespaceView:
 
     def _best(self, scores: NDArray[np.float32], rows: NDArray[np.integer] | None, m: int) -> Rows:
         """The `m` best of `scores`, which stand for `rows` (default: all rows)."""
-        count = len(scores)
-        picked: NDArray[np.integer]
-        if 4 * m < count:
-            worst = np.partition(scores, count - m)[count - m]
-            picked = np.flatnonzero(scores >= worst)
-        else:
-            picked = np.arange(count)
         if not self._vectors.plain:
-            named = picked if rows is None else rows[picked]
-            picked = picked[self._vectors.count[self._slots(named)] > 0]
-        best = picked[np.argsort(-scores[picked], kind="stable")[:m]]
+            held = np.flatnonzero(self.has_vector if rows is None else self.has_vector[rows])
+            scores, rows = scores[held], held if rows is None else rows[held]
+        best = top(scores, m, self.ops if rows is None else self.ops[rows])
         return (best if rows is None else rows[best]).astype(np.int32)
 
     def _far_top(self, far: Nearest, vector: Vector, m: int, allowed: NDArray[np.integer] | None) -> Rows | None:

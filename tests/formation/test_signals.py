@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 
+from langgraph_fluxmem import lexical
 from langgraph_fluxmem import signals as module
-from langgraph_fluxmem.signals import B, K1, Bench, Query, idf, scaled, weighted
+from langgraph_fluxmem.index.top import top
+from langgraph_fluxmem.lexical import B, K1, idf
+from langgraph_fluxmem.signals import Bench, Query, scaled, weighted
 from langgraph_fluxmem.windows import SHARES, windows_of
 
 WORDS = ["ant", "bee", "cow", "dog", "eel", "fox"]
@@ -45,9 +48,15 @@ def bm25_by_hand(documents, lengths, average, query, df, size) -> list[float]:
     return out
 
 
-@settings(max_examples=80, deadline=None)
-@given(documents, st.lists(st.sampled_from(WORDS), min_size=1, max_size=4))
-def test_bm25_context_and_sources_match_the_formula(rows, asked):
+@settings(max_examples=120, deadline=None)
+@given(documents, st.lists(st.sampled_from(WORDS), min_size=1, max_size=4), st.sampled_from([0, 4096]))
+def test_bm25_context_and_sources_match_the_formula(rows, asked, few):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lexical, "FEW", few)  # small namespaces work several terms out at once, large ones term by term
+        compare_with_the_formula(rows, asked)
+
+
+def compare_with_the_formula(rows, asked) -> None:
     space = space_of(rows)
     bench = bench_of(space, " ".join(asked))
     query, size = Counter(asked), len(rows)
@@ -85,11 +94,13 @@ def test_bm25_context_and_sources_match_the_formula(rows, asked):
     np.testing.assert_allclose(bench.sources, [by_name.get(source, 0.0) for source, _ in rows], rtol=1e-4, atol=1e-5)
 
 
-def test_rare_terms_in_a_large_namespace_take_the_sparse_way_and_agree():
+@pytest.mark.parametrize("few", [0, 4096])
+def test_rare_terms_in_a_large_namespace_agree_on_both_ways(few, monkeypatch):
+    monkeypatch.setattr(lexical, "FEW", few)
     rows = [("s", [WORDS[at % 5]]) for at in range(400)]
     rows[200] = ("s", ["fox"])
     bench = bench_of(space_of(rows), "fox")
-    assert len(bench.postings[0][1]) * len(SHARES) * 4 < 400
+    assert len(bench.postings[0][1]) * len(SHARES) * 4 < 400  # beyond FEW: only where it is
     expected = {200 - offset: share for offset, share in SHARES.items()}
     assert set(np.flatnonzero(bench.context)) == set(expected)
     assert np.argmax(bench.context) == 200
@@ -154,3 +165,35 @@ def test_the_best_rows_are_the_best():
     assert len(bench.best(scores, 100)) == 55
     masked = Bench(bench.query, space.view, scores < 0.5)
     assert (scores[masked.best(scores, 5)] < 0.5).all()
+
+
+def test_what_is_kept_of_terms_is_bounded_and_dropping_it_changes_nothing(monkeypatch):
+    space = space_of([("s", [WORDS[at % 6], f"w{at}"]) for at in range(40)])
+    expected = bench_of(space, "ant bee w3").context
+    monkeypatch.setattr(lexical, "KEPT_BYTES", -(1 << 16) // 40 - 1)  # nothing may be kept
+    fresh = space_of([("s", [WORDS[at % 6], f"w{at}"]) for at in range(40)])
+    for word in [*WORDS, "w1", "w2", "nobody", "ant bee w3"]:
+        bench = bench_of(fresh, word)
+        got = bench.context
+    assert got.tolist() == expected.tolist()
+    assert bench.background.surroundings._parts.keys() == bench.terms.keys()
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 130, 501, 700])
+def test_equal_vectors_have_equal_cosines_wherever_they_stand(count):
+    space = space_of([("s", ["ant", "bee"])] * count)
+    view, query = space.view, vector("ant cow")
+    every = view.dense_all(query)
+    assert len(set(every.tolist())) == 1
+    assert set(view.dense_at(query, np.arange(0, count, 9)).tolist()) == set(every.tolist())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 6), max_size=700), st.integers(1, 9), st.booleans())
+def test_the_top_is_that_of_a_full_sort(values, m, ranked):
+    scores = np.array(values, np.float32)
+    rank = -np.arange(len(scores)) // 3
+    expected = np.lexsort((np.arange(len(scores)), rank, -scores)) if ranked else np.argsort(-scores, kind="stable")
+    got = top(scores, m, rank if ranked else None)
+    assert scores[got].tolist() == scores[expected[:m]].tolist()
+    assert set(got.tolist()) == set(expected[:m].tolist())

@@ -1,0 +1,35 @@
+"""The best of many scores, without sorting or copying them all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BLOCK = 64
+
+
+def top(scores: NDArray[np.float32], m: int, rank: NDArray[Any] | None = None) -> NDArray[np.int64]:
+    """The at most `m` indices with the highest scores (n,), best first, equal ones by `rank` (n,), then by index.
+
+    Of the maxima of blocks, the m-th highest is a bound that at least m scores reach: only those are looked at.
+    """
+    count = len(scores)
+    if m <= 0 or not count:
+        return np.zeros(0, np.int64)
+    whole = count // _BLOCK
+    if whole > 2 * m:
+        maxima = scores[: whole * _BLOCK].reshape(whole, _BLOCK).max(axis=1)
+        picked = np.flatnonzero(scores >= np.partition(maxima, whole - m)[whole - m])
+        found = scores[picked]
+    else:
+        picked, found = np.arange(count), scores
+    if len(picked) > m:
+        least = np.partition(found, len(picked) - m)[len(picked) - m]
+        keep = np.flatnonzero(found >= least)
+        picked, found = picked[keep], found[keep]
+        if len(picked) > m and rank is not None:  # several stand equal at the cut
+            order = np.lexsort((picked, rank[picked], -found))[:m]
+            return picked[order]
+    return picked[np.argsort(-found, kind="stable")[:m]]
