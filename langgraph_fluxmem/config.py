@@ -41,6 +41,8 @@ class Config(BaseModel):
     """Texts longer than this are split into several facts, each with its position."""
     learning: bool = True
     """False freezes learning: feedback is validated and changes nothing."""
+    half_life: int = Field(default=1_000, ge=0)
+    """After so many operations of a namespace that used some link, a learned link in the graph that none of them used counts half; 0: no decay."""
     busy_timeout: float = Field(default=30.0, gt=0)
     """Seconds a write waits for another process before it fails."""
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import networkx as nx
 
+from langgraph_fluxmem.decay import Uses
 from langgraph_fluxmem.index.follower import changes_after
 from langgraph_fluxmem.links import node_of
 from langgraph_fluxmem.schema import Channel, EdgeKind, Namespace
@@ -28,6 +29,9 @@ KINDS: tuple[EdgeKind, ...] = get_args(EdgeKind)
 _FORWARD = frozenset({"GROUNDS", "DISTILLS", "RELATES", "LEADS"})
 _BACKWARD = frozenset({"GROUNDS", "DISTILLS", "RELATES", "SUPERSEDES"})
 """A walk follows these kinds against their direction: from what was superseded it goes on to what came instead, never back."""
+
+_DECAYS = frozenset({"RELATES"})
+"""Kinds of learned links; the others say what came of what, which does not fade."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def vertex_of(version: str) -> str:
 class MemoryGraph:
     """Stored edges of a namespace with their learned weights, without what the `hidden` commits wrote. Safe to share by threads."""
 
-    def __init__(self, namespace: Namespace, hidden: Collection[str] = ()) -> None:
+    def __init__(self, namespace: Namespace, hidden: Collection[str] = (), *, half_life: int = 0) -> None:
         self.namespace = namespace
         self.hidden = frozenset(hidden)
         self.position = 0
@@ -80,6 +84,7 @@ class MemoryGraph:
         """Commits that wrote something in here, hidden ones included."""
         self._graph: Any = nx.MultiDiGraph()
         self._evidence: dict[str, list[float]] = {}
+        self._uses = Uses(half_life)
         self._loaded = False
         self._lock = threading.RLock()
 
@@ -108,6 +113,7 @@ class MemoryGraph:
         with self._lock:
             self._graph.clear()
             self._evidence.clear()
+            self._uses.clear()
             self.commits.clear()
             self.position, self._loaded = 0, False
 
@@ -122,6 +128,8 @@ class MemoryGraph:
                 src, dst = vertex_of(row.src), vertex_of(row.dst)
                 if src == dst:
                     continue
+                if row.kind in _DECAYS:
+                    self._uses.use(f"{src}>{dst}", row.op)
                 held = self._graph.get_edge_data(src, dst, row.kind)
                 if held is None or held["op"] <= row.op:
                     self._graph.add_edge(src, dst, row.kind, weight=row.weight, op=row.op)
@@ -134,7 +142,10 @@ class MemoryGraph:
                     self.commits.add(row.commit)
                     if row.commit in self.hidden:
                         continue
-                sums = self._evidence.setdefault(_target(row.target), [0.0] * len(CHANNELS))
+                target = _target(row.target)
+                if ">" in target:
+                    self._uses.use(target, row.op)
+                sums = self._evidence.setdefault(target, [0.0] * len(CHANNELS))
                 sums[CHANNELS.index(row.channel)] += row.weight
 
     # --------------------------------------------------------------------------------------------------------------------- reading
@@ -150,11 +161,11 @@ class MemoryGraph:
         return _NO_EVIDENCE if sums is None else Evidence(*sums)
 
     def weight(self, src: str, dst: str, kind: EdgeKind) -> float:
-        """Learned weight of an edge: the stored one times `Evidence.factor`; 0 when there is no such edge."""
+        """Learned weight of an edge: the stored one times `Evidence.factor`, decayed when it relates; 0 when there is no such edge."""
         src, dst = vertex_of(src), vertex_of(dst)
         with self._lock:
             data = self._graph.get_edge_data(src, dst, kind)
-            return 0.0 if data is None else data["weight"] * self.evidence(f"{src}>{dst}").factor
+            return 0.0 if data is None else data["weight"] * self._learned(f"{src}>{dst}", kind)
 
     def edges(self) -> list[tuple[str, str, EdgeKind, float]]:
         """Every edge as (src, dst, kind, stored weight)."""
@@ -198,8 +209,8 @@ class MemoryGraph:
         """A copy of the part around the seeds; edges carry ``weight`` (stored), ``learned`` and ``op``."""
         with self._lock:
             part: nx.MultiDiGraph[str] = self._graph.subgraph(self.neighbourhood(seeds, hops=hops, kinds=kinds)).copy()
-            for src, dst, data in part.edges(data=True):
-                data["learned"] = data["weight"] * self.evidence(f"{src}>{dst}").factor
+            for src, dst, kind, data in part.edges(keys=True, data=True):
+                data["learned"] = data["weight"] * self._learned(f"{src}>{dst}", kind)
         return part
 
     def spread(
@@ -345,10 +356,16 @@ class MemoryGraph:
         self, vertex: str, adjacent: Mapping[str, Mapping[str, Any]], kinds: frozenset[str], *, forward: bool
     ) -> Iterator[tuple[str, float]]:
         for neighbour, edges in adjacent.items():
-            weight = sum(data["weight"] for kind, data in edges.items() if kind in kinds)
+            link = f"{vertex}>{neighbour}" if forward else f"{neighbour}>{vertex}"
+            weight = sum(data["weight"] * self._learned(link, kind) for kind, data in edges.items() if kind in kinds and data["weight"] > 0)
             if weight > 0.0:
-                sums = self._evidence.get(f"{vertex}>{neighbour}" if forward else f"{neighbour}>{vertex}")
-                yield neighbour, weight if sums is None else weight * Evidence(*sums).factor
+                yield neighbour, weight
+
+    def _learned(self, link: str, kind: str) -> float:
+        """What evidence, and time without use, make of an edge's weight."""
+        sums = self._evidence.get(link)
+        factor = 1.0 if sums is None else Evidence(*sums).factor
+        return factor * self._uses.left(link) if kind in _DECAYS else factor
 
 
 def _target(target: str) -> str:

@@ -86,7 +86,7 @@ class Projections:
             self._check_open()
             found = self._graphs.pop((namespace, hidden), None)
             if found is None:
-                found = MemoryGraph(namespace, hidden)
+                found = MemoryGraph(namespace, hidden, half_life=self._config.half_life)
             self._graphs[namespace, hidden] = found
             while len(self._graphs) > self._config.open_namespaces:
                 self._graphs.popitem(last=False)
