@@ -201,7 +201,8 @@ class Engine:
             self._check_open()
             learned = self.learned(activation.namespace, activation.hidden)
         vector = self._answer(Embed((activation.situation.task,), query=True))[0]
-        return learned.advise(activation.situation, vector, actions, Repair.of(activation.repair))
+        skills = [skill.id for skill in activation.skills]
+        return learned.advise(activation.situation, vector, actions, Repair.of(activation.repair), skills)
 
     def _keep(self, kept: OrderedDict[K, V], key: K, value: V) -> None:
         kept[key] = value

@@ -79,10 +79,12 @@ class Learned:
             elif "#" in row.target:
                 self.steps.add_evidence(row.target, row.channel, row.weight, row.op)
 
-    def advise(self, situation: Situation, task_vector: Vector | None, actions: Sequence[Action], repair: Repair) -> list[Advice]:
-        """What the evidence says of each action; see `learning.advise`."""
+    def advise(
+        self, situation: Situation, task_vector: Vector | None, actions: Sequence[Action], repair: Repair, skills: Sequence[str] = ()
+    ) -> list[Advice]:
+        """What the evidence says of each action, and the skills (version ids) that were recalled; see `learning.advise`."""
         with self._lock:
-            return advise(self.steps, situation, task_vector, actions, repair)
+            return advise(self.steps, situation, task_vector, actions, repair, guide=self.skills.guide(skills))
 
     def recall_steps(self, situation: Situation, task_vector: Vector | None, k: int) -> list[RecalledStep]:
         """At most k past steps whose situation matches, with their evidence; see `learning.recall_steps`."""

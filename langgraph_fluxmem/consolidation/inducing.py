@@ -111,6 +111,7 @@ def _unit(means: Means, draft: Skill, sources: Sequence[Attempt], mine: Sequence
         when=draft.when,
         steps=draft.steps,
         pitfalls=draft.pitfalls,
+        rules=draft.rules,
         number=old.number + 1,
         base=same.id,
         source=draft.source,
@@ -123,7 +124,7 @@ def _unit(means: Means, draft: Skill, sources: Sequence[Attempt], mine: Sequence
             found.runs,
         )
     if procedure(old) == procedure(draft):
-        if old.text() == proposed.text():
+        if old.text() == proposed.text() and old.rules == proposed.rules:
             return None, None, 0
         found = yield from _eta(means, proposed, sources, tried[old.node])
         return _packed("amend", proposed, same.id, sources, found), None, found.runs

@@ -12,6 +12,7 @@ from langgraph_fluxmem.consolidation import alignment
 from langgraph_fluxmem.consolidation.attempts import Act, Attempt
 from langgraph_fluxmem.consolidation.conditions import Row, Rule, led_on, lost, readable_action, readable_condition, rule
 from langgraph_fluxmem.consolidation.maturity import lower_bound
+from langgraph_fluxmem.consolidation.rules import rules_of
 from langgraph_fluxmem.consolidation.settings import Settings
 from langgraph_fluxmem.operators.protocol import Template
 from langgraph_fluxmem.skills.model import LIKE, Skill, SkillStep
@@ -93,6 +94,7 @@ def _one(successes: Sequence[Attempt], others: Sequence[Attempt], settings: Sett
         when=_when(tasks),
         steps=tuple(steps),
         pitfalls=pitfalls(acts, others, settings),
+        rules=rules_of(acts, settings),
     )
     return Induced(skill, tuple(attempt.id for attempt in successes), tuple(_template(step, runs) for step in steps))
 

@@ -18,11 +18,14 @@ WEIGHTS = {"static": 8.0, "nearest": 16.0}
 """Best weights (logits at nearness 1) of the variants that do not evolve, by a sweep over development games."""
 FLUXMEM = ("fluxmem", "refine")
 """Names of the variant that is FluxMem: the demonstration's, and the benchmark's for stages I and II."""
-VARIANTS = ("none", *WEIGHTS, *FLUXMEM)
+VARIANTS = ("none", *WEIGHTS, *FLUXMEM, "full")
+EVERY = 5
+"""Games after which ``full`` consolidates."""
 
 
 def open_memory(variant: str, folder: Path) -> Memory:
-    """The memory of a variant, on what `folder` holds of it; ``static@8`` is `static` with another weight, ``refine`` is FluxMem.
+    """The memory of a variant, on what `folder` holds of it; ``static@8`` is `static` with another weight, ``refine`` is FluxMem,
+    ``full`` is FluxMem that consolidates by rules every few games (``full@10``: every ten).
 
     Raises:
         ValueError: no such variant.
@@ -34,6 +37,8 @@ def open_memory(variant: str, folder: Path) -> Memory:
         return StaticMemory(folder, weight=float(weight) if weight else WEIGHTS[name], failures=name == "nearest")
     if name in FLUXMEM:
         return FluxMemory(folder / "memory", namespace=("kitchens",))
+    if name == "full":
+        return FluxMemory(folder / "memory", namespace=("kitchens",), every=int(weight or EVERY))
     raise ValueError(f"there is no variant {variant!r}; expected one of {', '.join(VARIANTS)}")
 
 
@@ -120,15 +125,17 @@ class FluxMemory:
     Args:
         folder: directory of the memory.
         namespace: one per seed, so that runs do not learn from each other.
+        every: consolidate after every so many games; 0: never.
 
     """
 
     name = "fluxmem"
     traced = False
 
-    def __init__(self, folder: Path, *, namespace: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, *, namespace: tuple[str, ...], every: int = 0) -> None:
         from langgraph_fluxmem.memory import FluxMem  # noqa: PLC0415  (heavy; the other variants do without)
 
+        self.every = every
         self.mem = FluxMem.open(folder)
         self.namespace = namespace
 
@@ -154,7 +161,16 @@ class FluxMemory:
 
         paths: dict[Hashable, str] = {"again": "act", "next": "retrieve", "done": "commit_episode", "frozen": END}
         builder.add_conditional_edges("refine", route, paths)
-        builder.add_edge("commit_episode", END)
+        builder.add_node("consolidate", self._consolidate)
+        builder.add_edge("commit_episode", "consolidate")
+        builder.add_edge("consolidate", END)
+
+    def _consolidate(self, state: State) -> State:
+        """Stage III, after every so many games. A run that is resumed here does it again, and finds nothing new."""
+        del state
+        if self.every and self.episodes() % self.every == 0:
+            self.mem.consolidate(namespace=self.namespace)
+        return {}
 
     def episodes(self) -> int:
         """Episodes in the ledger."""
@@ -169,8 +185,10 @@ class FluxMemory:
             for channel, weight in enumerate(step.evidence):
                 sums[channel] += weight
         best = sorted(totals, key=lambda key: (-totals[key][0], key))[:8]
+        skills = self.mem.engine.learned(self.namespace).skills.active()
         return {
             "episodes": self.episodes(),
+            "skills": [{"status": held.skill.status, "text": held.skill.text(), "rules": len(held.skill.rules)} for held in skills],
             "steps": len(steps),
             "templates": len(totals),
             "links": len({(link, step.key) for step in steps.values() for link in step.links}),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from langgraph_fluxmem.learning.memory import StepMemory
 from langgraph_fluxmem.learning.repair import Repair
@@ -18,6 +19,9 @@ from langgraph_fluxmem.learning.table import Grown, Lens
 from langgraph_fluxmem.learning.template import links, template
 from langgraph_fluxmem.learning.tree import Growth
 from langgraph_fluxmem.schema import Action, Advice, Situation, Vector, Why
+
+if TYPE_CHECKING:
+    from langgraph_fluxmem.skills.guidance import Guide
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ def advise(  # noqa: PLR0917  (the order of the question: in what situation, whi
     actions: Sequence[Action],
     repair: Repair | None = None,
     scorer: Scorer = DEFAULT,
+    guide: Guide | None = None,
 ) -> list[Advice]:
     """Advice for each of `actions`, in their order; see `schema.Advice`.
 
@@ -63,8 +68,9 @@ def advise(  # noqa: PLR0917  (the order of the question: in what situation, whi
         actions: the admissible ones.
         repair: the edits in force in this episode.
         scorer: constants.
+        guide: the rules of the skills that were recalled.
     """
-    question = _Question(memory, read(situation), memory.lens(task_vector), repair or Repair(), scorer)
+    question = _Question(memory, read(situation), memory.lens(task_vector), repair or Repair(), scorer, guide)
     return [question.advice(action) for action in actions]
 
 
@@ -75,6 +81,7 @@ class _Question:
     lens: Lens
     repair: Repair
     scorer: Scorer
+    guide: Guide | None
 
     def advice(self, action: Action) -> Advice:
         memory, scorer = self.memory, self.scorer
@@ -84,7 +91,8 @@ class _Question:
         levels = [(level, grown) for level in made.levels if (grown := memory.grown(level, self.lens, growth))]
         if not levels:
             return Advice(action=action, score=0.0, value=value, risk=risk, support=0.0)
-        held = memory.numbered(links(action, made, self.scene))
+        seen = links(action, made, self.scene)
+        held = memory.numbered(seen)
         path: list[str] = []
         for depth, (level, grown) in enumerate(levels):
             good, tests = grown.value.leaf(held)
@@ -100,6 +108,10 @@ class _Question:
                 f"{' and '.join(asked) or 'always'} -> {level}: "
                 f"led on {good.good:.3g} of {good.total:.3g}, lost {bad.good:.3g} of {bad.total:.3g}"
             )
+        if self.guide is not None:
+            said = self.guide.says(made.levels, set(seen))
+            value, risk = max(value, said.value), max(min(risk, 1.0 - said.value), said.risk)
+            path += said.path
         value, risk = self._repaired(value, risk, support, levels[-1][1], held)
         score = max(-scorer.clip, min(scorer.clip, scorer.b * (_logit(value) - _logit(growth.v0))))
         score += self.repair.caution * (scorer.loss * math.log1p(-risk) - scorer.veto * max(0.0, risk - scorer.tolerated))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from langgraph_fluxmem.links import node_of
 from langgraph_fluxmem.schema import Namespace, RecalledEpisode, RecalledSkill, Vector, Why
+from langgraph_fluxmem.skills.guidance import Guide
 from langgraph_fluxmem.skills.model import PREFIX, Skill
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class SkillBook:
         """Revision -> episode version -> (successes, failures) counted for it."""
         self.position = 0
         self._outcomes: dict[str, tuple[int, int]] = {}
+        self._guide: tuple[tuple[str, ...], Guide] = ((), Guide(()))
 
     @classmethod
     def read(cls, ledger: Ledger, namespace: Namespace) -> SkillBook:
@@ -161,6 +163,14 @@ class SkillBook:
             )
         found.sort(key=lambda skill: (skill.status != "mature", -skill.score, skill.id))
         return tuple(found[:k])
+
+    def guide(self, ids: Sequence[str]) -> Guide | None:
+        """The rules of these skills (version ids), for advice; None when they have none. Versions never change: the last answer is kept."""
+        wanted = tuple(ids)
+        if self._guide[0] != wanted:
+            known = set(wanted)
+            self._guide = (wanted, Guide((held.id, held.skill) for held in self.skills.values() if held.id in known))
+        return self._guide[1] or None
 
     def fast(self, recalled: Sequence[RecalledSkill], task: str, round_: int) -> RecalledSkill | None:
         """The mature skill whose circuit is activated directly, or None: nothing mature matches well enough, or a failure closed it.

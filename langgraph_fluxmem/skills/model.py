@@ -43,6 +43,22 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class SkillRule:
+    """What a skill knows of one kind of action, for advice: in situations that have all patterns of `given`, an action of `template` led
+    on - or, where it `ends`, ended the task badly - `good` of `total` times, and so at least at the rate `bound` (lower bound).
+
+    Patterns are those of `learning.template.links`.
+    """
+
+    template: str
+    given: tuple[str, ...]
+    good: float
+    total: float
+    bound: float
+    ends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SkillStep:
     """One step.
 
@@ -84,6 +100,7 @@ class Skill:
         trials: as counted at the last consolidation. contexts: digests of the distinct contexts it succeeded in.
         history: PEMS after each round that scored it, over all versions.
         variant_of: node of the skill it is tried against; it takes that one's place once it is mature and does better.
+        rules: what it knows of single actions; `guidance` reads them. They are no part of its text.
 
     """
 
@@ -102,6 +119,7 @@ class Skill:
     history: tuple[float, ...] = ()
     variant_of: str | None = None
     source: str = "rules"
+    rules: tuple[SkillRule, ...] = ()
 
     def text(self) -> str:
         """The skill as a prompt shows it; its length is what PEMS charges for."""
@@ -180,6 +198,7 @@ class Skill:
             "variant_of": self.variant_of,
             "source": self.source,
             "node": self.node,
+            "rules": [[rule.template, list(rule.given), rule.good, rule.total, rule.bound, rule.ends] for rule in self.rules],
         }
 
     @classmethod
@@ -213,6 +232,10 @@ class Skill:
             history=tuple(body["pems"]),
             variant_of=body["variant_of"],
             source=body["source"],
+            rules=tuple(
+                SkillRule(template, tuple(given), good, total, bound, ends)
+                for template, given, good, total, bound, ends in body.get("rules", ())
+            ),
         )
 
 

@@ -23,7 +23,15 @@ from langgraph_fluxmem.demo.report import KEYS, Row, shown, write_json
 from langgraph_fluxmem.demo.run import Options, positive, run, seeds, summary
 from langgraph_fluxmem.demo.session import Event, Finished
 
-COMPARE = (("refine", "static"), ("refine", "nearest"), ("refine", "none"), ("static", "none"))
+COMPARE = (
+    ("full", "refine"),
+    ("full", "nearest"),
+    ("full", "static"),
+    ("refine", "static"),
+    ("refine", "nearest"),
+    ("refine", "none"),
+    ("static", "none"),
+)
 SWEEP = (4, 8, 16, 32, 64)
 
 
