@@ -238,13 +238,17 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _half_width(found: Samples) -> float | None:
     if len(found) > 1:
-        means = np.array([np.mean(list(values.values())) for values in found.values()])
-        degrees = len(means) - 1
-        t = _T95[degrees - 1] if degrees <= len(_T95) else 1.96
-        return float(t * means.std(ddof=1) / math.sqrt(len(means)))
+        return t_half_width([float(np.mean(list(values.values()))) for values in found.values()])
     for values in found.values():
         return bootstrap(list(values.values()))
     return None
+
+
+def t_half_width(means: Sequence[float]) -> float:
+    """Half the width of the 95% t-interval of the mean of at least two independent values."""
+    degrees = len(means) - 1
+    t = _T95[degrees - 1] if degrees <= len(_T95) else 1.96
+    return float(t * np.std(means, ddof=1) / math.sqrt(len(means)))
 
 
 def bootstrap(values: Sequence[float]) -> float | None:
