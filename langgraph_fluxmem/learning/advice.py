@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from langgraph_fluxmem.learning.memory import StepMemory
 from langgraph_fluxmem.learning.repair import Repair
-from langgraph_fluxmem.learning.situation import Scene, read
+from langgraph_fluxmem.learning.situation import Scene, as_text, read
 from langgraph_fluxmem.learning.table import Grown, Lens
 from langgraph_fluxmem.learning.template import links, template
 from langgraph_fluxmem.learning.tree import Growth
@@ -33,6 +33,7 @@ class Scorer:
         k: weight of the general template's estimate in the more specific one's.
         b: logits of advice per logit of value above the prior; `clip` bounds them.
         loss, veto, tolerated: logits taken off: loss * -log(1 - risk) + veto * (risk above what is tolerated).
+        futile: logits taken off an action that did nothing a moment ago in this episode, until something changes.
     """
 
     growth: Growth = field(default_factory=Growth)
@@ -42,6 +43,7 @@ class Scorer:
     loss: float = 2.0
     veto: float = 10.0
     tolerated: float = 0.6
+    futile: float = 8.0
 
 
 DEFAULT = Scorer()
@@ -71,7 +73,8 @@ def advise(  # noqa: PLR0917  (the order of the question: in what situation, whi
         guide: the rules of the skills that were recalled.
     """
     question = _Question(memory, read(situation), memory.lens(task_vector), repair or Repair(), scorer, guide)
-    return [question.advice(action) for action in actions]
+    futile = set(question.repair.futile)
+    return [_pruned(question.advice(action), as_text(action) in futile, scorer) for action in actions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,14 @@ class _Question:
             risk = risk * known / (known + hope)
             value = (value * known + hope * (1.0 - risk)) / (known + hope)
         return min(max(value, _EDGE), 1.0 - _EDGE), min(max(risk, 0.0), 1.0 - _EDGE)
+
+
+def _pruned(advice: Advice, futile: bool, scorer: Scorer) -> Advice:
+    """Advice on an action that just did nothing, where nothing has changed since."""
+    if not futile:
+        return advice
+    why = advice.why.model_copy(update={"path": (*advice.why.path, "did nothing just now")})
+    return advice.model_copy(update={"score": advice.score - scorer.futile, "why": why})
 
 
 def _logit(p: float) -> float:

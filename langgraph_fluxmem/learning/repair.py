@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
+from langgraph_fluxmem.learning.situation import as_text
 from langgraph_fluxmem.schema import Action
+
+FUTILE_KEPT = 200
+"""How many futile actions are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,15 +18,18 @@ class Repair:
     """State of the edits of one episode."""
 
     stuck: int = 0
+    futile: tuple[str, ...] = ()
+    """Actions, as text, that changed nothing and brought nothing since the observation last changed (prune)."""
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Self:
         """From JSON; what this version does not know is left out."""
-        return cls(**{field.name: value[field.name] for field in fields(cls) if field.name in value})
+        known = {field.name: value[field.name] for field in fields(cls) if field.name in value}
+        return cls(**{name: tuple(held) if isinstance(held, list) else held for name, held in known.items()})
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON, for graph state."""
-        return asdict(self)
+        return {name: list(held) if isinstance(held, tuple) else held for name, held in asdict(self).items()}
 
     @property
     def optimism(self) -> float:
@@ -41,6 +48,10 @@ class Repair:
 
 
 def repair_after(repair: Repair, action: Action, *, progress: float, loss: float, changed: bool) -> Repair:
-    """The edits in force after a step: progress ends being stuck, every step without it adds to it."""
-    del action, loss, changed
-    return replace(repair, stuck=0 if progress > 0 else repair.stuck + 1)
+    """The edits in force after a step: progress ends being stuck, every step without it adds to it. What did nothing is futile until
+    something changes."""
+    del loss
+    if progress > 0:
+        return Repair()
+    futile = () if changed else tuple(dict.fromkeys((*repair.futile, as_text(action))))[-FUTILE_KEPT:]
+    return replace(repair, stuck=repair.stuck + 1, futile=futile)

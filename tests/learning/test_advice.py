@@ -80,3 +80,16 @@ def test_recalled_steps_name_what_worked_and_what_ended_badly():
     assert found["open door"].losses > 0
     assert found["= <n>"].action == "rub brass lamp" and "#" in found["= <n>"].id
     assert len(recall_steps(taught(*[lit()] * 3, lost()), now("read letter"), None, 1)) == 1
+
+
+def test_what_did_nothing_is_pruned_until_something_changes() -> None:
+    repair = repair_after(Repair(), ACTIONS[0], progress=0.0, loss=0.0, changed=False)
+    assert Repair.of(repair.as_dict()) == repair
+    scores = [advice.score for advice in advise(StepMemory(), now(), None, ACTIONS, repair)]
+    assert scores[0] < 0
+    assert scores[1:] == [0.0] * (len(ACTIONS) - 1)
+    for after in (
+        repair_after(repair, ACTIONS[1], progress=0.0, loss=0.0, changed=True),
+        repair_after(repair, ACTIONS[1], progress=1.0, loss=0.0, changed=False),
+    ):
+        assert [advice.score for advice in advise(StepMemory(), now(), None, ACTIONS, after)] == [0.0] * len(ACTIONS)
