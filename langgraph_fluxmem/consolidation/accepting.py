@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from langgraph_fluxmem.consolidation import pems
 from langgraph_fluxmem.consolidation.caring import Care, care
 from langgraph_fluxmem.consolidation.crediting import Withdrawn, withdrawn
-from langgraph_fluxmem.consolidation.inducing import Json, alike
+from langgraph_fluxmem.consolidation.inducing import Json, accepts, alike
 from langgraph_fluxmem.consolidation.maturity import status_of
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.settings import Settings
@@ -178,6 +178,12 @@ def _proposed(units: Sequence[Mapping[str, Any]], book: SkillBook, operation: st
             )
             reports.append(_report(skill, unit, current, "rejected", why))
             continue
+        why, against = unit["why"], unit.get("against")
+        if against is not None:
+            better, why = accepts(against["eta"], against["tokens"], unit["eta"], pems.tokens(skill.text()))
+            if not better:
+                reports.append(_report(skill, unit, current, "rejected", why))
+                continue
         version = _version(skill.node, operation)
         amended = unit["kind"] == "amend" and skill.revision
         change = Change(
@@ -185,7 +191,7 @@ def _proposed(units: Sequence[Mapping[str, Any]], book: SkillBook, operation: st
             version,
             before=held.skill if held is not None else None,
             replaces=unit["base"],
-            why=[unit["why"], *(entry["why"] for entry in unit["trace"] if entry["refined"])],
+            why=[why, *(entry["why"] for entry in unit["trace"] if entry["refined"])],
             sources=list(unit["sources"]),
             proposal=unit,
         )

@@ -132,11 +132,8 @@ def _unit(means: Means, draft: Skill, sources: Sequence[Attempt], mine: Sequence
     found = yield from _eta(means, proposed, sources, Trials(), old)
     if means.replay is not None:
         was = yield from _eta(means, old, sources, Trials(), proposed)
-        runs = found.runs + was.runs
-        better, why = accepts(was.eta, pems.tokens(old.text()), found.eta, pems.tokens(proposed.text()))
-        if not better:
-            return None, _refused(old, same.id, proposed, found, why), runs
-        return _packed("rewrite", proposed, same.id, sources, found, why), None, runs
+        unit = _packed("rewrite", proposed, same.id, sources, found, "another procedure in the same tasks")
+        return unit | {"against": {"eta": was.eta, "tokens": pems.tokens(old.text())}}, None, found.runs + was.runs
     if old.status != "mature" and not tried[old.node].successes:
         why = "without a replay it is tried live; nothing had succeeded under the version before"
         return _packed("rewrite", proposed, same.id, sources, found, why), None, 0
