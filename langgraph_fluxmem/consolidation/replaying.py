@@ -47,10 +47,12 @@ def actions_under(skill: Skill, attempt: Attempt, other: Skill | None = None) ->
 
 
 def left_out(skill: Skill, attempt: Attempt, other: Skill | None) -> frozenset[int]:
-    """Ordinals of what an attempt did that the `other` skill asks for and this one does not."""
+    """Ordinals of what an attempt did that the `other` skill asks for and this one does not. Steps of it that the attempt never did are
+    passed over."""
     if other is None:
         return frozenset()
-    return frozenset(followed(other, attempt.acts)[0]) - frozenset(followed(skill, attempt.acts)[0])
+    done = tuple(step for step in other.steps if any(step.done_by(act) for act in attempt.acts))
+    return frozenset(followed(replace(other, steps=done), attempt.acts)[0]) - frozenset(followed(skill, attempt.acts)[0])
 
 
 def replay_skill(replay: Replay, skill: Skill, attempts: Sequence[Attempt], limit: int, other: Skill | None = None) -> Stage:

@@ -43,12 +43,13 @@ class SkillReport(_Part):
 
 
 class RoundReport(_Part):
-    """One round: how many skills were refined, the mean gain of |V_proc| * PEMS, and what that decided."""
+    """One round: how many skills were refined, the mean gain of |V_proc| * PEMS, its mean `value` afterwards, and what that decided."""
 
     round: int
     tried: int
     refined: int
     gain: float
+    value: float | None = None
     why: str
 
 

@@ -59,7 +59,9 @@ def round_over(units: Sequence[Mapping[str, Any]], round_: int, settings: Settin
     if verdict.done and not refined and entries:
         why = f"{why}: {'; '.join(dict.fromkeys(entry['why'] for entry in entries))}"
         verdict = Convergence(True, verdict.gain, why)
-    return verdict, {"round": round_, "tried": len(entries), "refined": len(refined), "gain": verdict.gain, "why": why}
+    values = [entry["value"] for entry in entries if entry["value"] is not None]
+    value = sum(values) / len(values) if values else None
+    return verdict, {"round": round_, "value": value, "tried": len(entries), "refined": len(refined), "gain": verdict.gain, "why": why}
 
 
 def report_of(

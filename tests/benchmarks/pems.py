@@ -107,7 +107,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         (row["episodes"], skill) for row in rows for skill in row["skills"] if skill["decision"] != "rejected" and skill["pems"] is not None
     ]
     refused = [(row["episodes"], skill) for row in rows for skill in row["skills"] if skill["decision"] == "rejected"]
-    figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(7, 5))
+    figure, (above, below, rounds) = plt.subplots(3, 1, sharex=True, figsize=(7, 7))
     above.plot([at for at, _ in kept], [skill["pems"] for _, skill in kept], "o-", label="PEMS")
     for at, skill in kept:
         above.annotate(f"v{skill['number']}", (at, skill["pems"]), textcoords="offset points", xytext=(0, 6), ha="center", fontsize=8)
@@ -115,7 +115,14 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     below.plot([at for at, _ in kept], [skill["eta"] for _, skill in kept], "o-", label="in force")
     below.plot([at for at, _ in refused], [skill["eta"] for _, skill in refused], "x", color="tab:red", label="refused rewrite")
     below.set_ylabel("success rate eta")
-    below.set_xlabel("episodes")
+    width = 0.8 * (rows[1]["episodes"] - rows[0]["episodes"]) / 5 if len(rows) > 1 else 1.0
+    for row in rows:
+        trace = [(row["episodes"] + width * part["round"], part) for part in row["rounds"] if part["value"] is not None]
+        rounds.plot([at for at, _ in trace], [part["value"] for _, part in trace], "-", color="tab:gray", linewidth=1)
+        for at, part in trace:
+            rounds.plot([at], [part["value"]], "^" if part["refined"] else "x", color="tab:green" if part["refined"] else "tab:gray")
+    rounds.set_ylabel("|V| PEMS, round by round")
+    rounds.set_xlabel("episodes (rounds to the right: triangle refined, cross not)")
     below.legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path)

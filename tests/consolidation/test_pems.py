@@ -1,11 +1,17 @@
 """PEMS and convergence, against an example worked by hand."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
+from langgraph_fluxmem import Episode, FluxMem, Step
 from langgraph_fluxmem.consolidation import pems
+from langgraph_fluxmem.operators import Judgement, RuleOperators
+from langgraph_fluxmem.operators.protocol import Rewrite, Task
+
+from .tasks import HERE, SCREEN, commit, login, skills, world
 
 
 def test_pems_of_an_example_worked_by_hand():
@@ -57,3 +63,85 @@ def test_pems_convergence_says_why_it_stops():
     assert pems.converged([0.02, -0.01], 1, epsilon=0.01, rounds=5).why == "the gain 0.0050 is below 0.01"
     assert pems.converged([0.5], 5, epsilon=0.01, rounds=5).why == "5 rounds are over"
     assert pems.converged([], 1, epsilon=0.01, rounds=5).why == "no skill was refined"
+
+
+# ------------------------------------------------------------------------------------------------------------------- over several rounds
+class OneAtATime(RuleOperators):
+    """Rewrites a skill by leaving out the first step that attempts go well without."""
+
+    def judge(self, task: Task[Any]) -> Judgement[Any]:
+        if not isinstance(task, Rewrite):
+            return super().judge(task)
+        spare = next((at for at, share in enumerate(task.unneeded) if share is not None and share > 0.5), None)
+        steps = [step for at, step in enumerate(task.draft.steps) if at != spare]
+        return Judgement(task.draft.model_copy(update={"steps": steps}), "model", calls=1, input_tokens=10, output_tokens=5)
+
+
+def detours(number: int, skipped: str | None) -> Episode:
+    """A login with three detours, of which one may be left out."""
+    episode = login(number)
+    first, *rest = episode.steps
+    extra = [Step(observation=SCREEN, action={"op": "scroll", "by": by}) for by in ("10", "20", "30") if by != skipped]
+    return episode.model_copy(update={"id": f"detour-{number}", "steps": (first, *extra, *rest)})
+
+
+def detoured(mem: FluxMem) -> None:
+    """Ten successes: each detour is in eight of them at least, and four do all three."""
+    commit(mem, *(detours(n, skipped) for n, skipped in enumerate(["10", "10", "20", "20", "30", "30", None, None, None, None])))
+
+
+def test_pems_rises_round_by_round_and_each_gain_is_the_difference_of_its_values(mem: FluxMem):
+    detoured(mem)
+    report = mem.consolidate(namespace=HERE, replay=world(), model=OneAtATime(), thresholds={"replays": 10})
+    assert [(part.round, part.tried, part.refined) for part in report.rounds] == [(1, 1, 1), (2, 1, 1), (3, 1, 1), (4, 1, 0)]
+    values = [part.value or 0.0 for part in report.rounds]
+    assert [part.gain for part in report.rounds[1:3]] == pytest.approx([values[1] - values[0], values[2] - values[1]])
+    assert all(part.gain >= 0.01 for part in report.rounds[:3])
+    assert report.stopped.startswith("no skill was refined: nothing left to rewrite")
+    (skill,) = skills(mem)
+    assert [step.text for step in skill.steps] == [
+        "click on=username",
+        "type text=<1, from the task>",
+        "click on=password",
+        "type text=<1, from the task>",
+        "click on=Login",
+    ]
+    accepted = report.skills[0]
+    assert (accepted.eta, accepted.eta_from) == (1.0, "replay")
+    assert [why.split(",")[0] for why in accepted.why.split("; ")[1:]] == ["eta 0.60", "eta 0.80", "eta 1.00"]
+    assert accepted.pems == pytest.approx(1.0 / math.log(accepted.tokens))
+    assert (report.calls, report.input_tokens) == (5, 50)
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "rounds", "why"),
+    [
+        ({"rounds": 2}, 2, "2 rounds are over"),
+        ({"epsilon": 0.5}, 1, "is below 0.5"),
+        ({"rounds": 0}, 0, "nothing was proposed"),
+        ({}, 4, "no skill was refined"),
+    ],
+)
+def test_pems_rounds_stop_for_the_reason_they_say(mem: FluxMem, thresholds: dict[str, float], rounds: int, why: str):
+    detoured(mem)
+    report = mem.consolidate(namespace=HERE, replay=world(), model=OneAtATime(), thresholds={"replays": 10, **thresholds})
+    assert len(report.rounds) == rounds
+    assert why in report.stopped
+
+
+def test_pems_rounds_by_rules_leave_out_all_detours_at_once(mem: FluxMem):
+    detoured(mem)
+    report = mem.consolidate(namespace=HERE, replay=world(), thresholds={"replays": 10})
+    assert [(part.refined, round(part.gain, 1)) for part in report.rounds] == [(1, 0.1), (0, 0.0)]
+    assert (report.skills[0].eta, len(skills(mem)[0].steps)) == (1.0, 5)
+    assert report.withdrawn == 24  # every detour that was made
+
+
+def test_a_draft_that_is_worse_at_first_is_rewritten_before_it_is_compared(mem: FluxMem):
+    commit(mem, *(login(n) for n in range(5)))
+    mem.consolidate(namespace=HERE, replay=world())
+    (old,) = skills(mem)
+    detoured(mem)
+    report = mem.consolidate(namespace=HERE, replay=world(), thresholds={"replays": 10})
+    assert len(skills(mem)[0].steps) == len(old.steps)
+    assert all("worse" not in skill.why for skill in report.skills)
