@@ -11,6 +11,8 @@ from langgraph.runtime import Runtime
 
 from langgraph_fluxmem.demo.agents import Memory, Seat, State, over, situation
 from langgraph_fluxmem.demo.baselines import StepStore
+from langgraph_fluxmem.demo.games import GameCache
+from langgraph_fluxmem.demo.replay import Replay
 from langgraph_fluxmem.schema import Advice, Episode, Step
 
 Builder = StateGraph[State, Seat, State, State]
@@ -18,14 +20,19 @@ WEIGHTS = {"static": 8.0, "nearest": 16.0}
 """Best weights (logits at nearness 1) of the variants that do not evolve, by a sweep over development games."""
 FLUXMEM = ("fluxmem", "refine")
 """Names of the variant that is FluxMem: the demonstration's, and the benchmark's for stages I and II."""
-VARIANTS = ("none", *WEIGHTS, *FLUXMEM, "full")
+BUILT_ON = {"practice": "replay"}
+"""Variants that spend what another one did, and so play after it."""
+VARIANTS = ("none", *WEIGHTS, *FLUXMEM, "noedits", "full", "replay", "practice")
 EVERY = 5
 """Games after which ``full`` consolidates."""
 
 
-def open_memory(variant: str, folder: Path) -> Memory:
-    """The memory of a variant, on what `folder` holds of it; ``static@8`` is `static` with another weight, ``refine`` is FluxMem,
-    ``full`` is FluxMem that consolidates by rules every few games (``full@10``: every ten).
+def open_memory(variant: str, folder: Path, cache: GameCache | None = None) -> Memory:
+    """The memory of a variant, on what `folder` holds of it.
+
+    ``static@8`` is `static` with another weight. ``refine`` and ``practice`` are FluxMem with stages I and II, ``noedits`` the same
+    without edits inside the episode. ``full`` consolidates every few games (``full@10``: every ten) by rules, ``replay`` by rules and
+    counterfactual replay of the games in `cache`.
 
     Raises:
         ValueError: no such variant.
@@ -35,10 +42,11 @@ def open_memory(variant: str, folder: Path) -> Memory:
         return NoMemory()
     if name in WEIGHTS:
         return StaticMemory(folder, weight=float(weight) if weight else WEIGHTS[name], failures=name == "nearest")
-    if name in FLUXMEM:
-        return FluxMemory(folder / "memory", namespace=("kitchens",))
-    if name == "full":
-        return FluxMemory(folder / "memory", namespace=("kitchens",), every=int(weight or EVERY))
+    if name in (*FLUXMEM, "practice", "noedits"):
+        return FluxMemory(folder / "memory", namespace=("kitchens",), edits=name != "noedits")
+    if name in ("full", "replay"):
+        replay = Replay(cache or GameCache()) if name == "replay" else None
+        return FluxMemory(folder / "memory", namespace=("kitchens",), every=int(weight or EVERY), replay=replay)
     raise ValueError(f"there is no variant {variant!r}; expected one of {', '.join(VARIANTS)}")
 
 
@@ -46,9 +54,11 @@ def check_variants(variants: Sequence[str]) -> None:
     """Refuse variants that do not exist before anything is played.
 
     Raises:
-        ValueError: no such variant.
+        ValueError: no such variant, or one without the one it is built on.
     """
     for variant in variants:
+        if BUILT_ON.get(variant, variant) not in variants:
+            raise ValueError(f"{variant!r} spends what {BUILT_ON[variant]!r} did; give both, found {', '.join(variants)}")
         if variant.partition("@")[0] not in VARIANTS:
             raise ValueError(f"there is no variant {variant!r}; expected some of {', '.join(VARIANTS)}")
 
@@ -126,22 +136,31 @@ class FluxMemory:
         folder: directory of the memory.
         namespace: one per seed, so that runs do not learn from each other.
         every: consolidate after every so many games; 0: never.
+        replay: games that consolidation plays again.
+        edits: whether advice changes inside an episode that gets nowhere.
 
     """
 
     name = "fluxmem"
     traced = False
 
-    def __init__(self, folder: Path, *, namespace: tuple[str, ...], every: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *, namespace: tuple[str, ...], every: int = 0, replay: Replay | None = None, edits: bool = True
+    ) -> None:
         from langgraph_fluxmem.memory import FluxMem  # noqa: PLC0415  (heavy; the other variants do without)
 
         self.every = every
+        self.replay = replay
+        self.edits = edits
         self.mem = FluxMem.open(folder)
         self.namespace = namespace
 
     def advise(self, state: State, commands: Sequence[str]) -> list[Advice] | None:
         """What the activation in the state says."""
-        return self.mem.activation(state).advise(commands)
+        activation = self.mem.activation(state)
+        if not self.edits:
+            activation.repair = {}
+        return activation.advise(commands)
 
     def wire(self, builder: Builder) -> None:
         """Begin -> retrieve -> act -> refine -> (again: act | next: retrieve | done: commit_episode)."""
@@ -169,8 +188,12 @@ class FluxMemory:
         """Stage III, after every so many games. A run that is resumed here does it again, and finds nothing new."""
         del state
         if self.every and self.episodes() % self.every == 0:
-            self.mem.consolidate(namespace=self.namespace)
+            self.mem.consolidate(namespace=self.namespace, replay=self.replay.runnable if self.replay is not None else None)
         return {}
+
+    def spent(self) -> int:
+        """Commands given in replays since this was asked last."""
+        return self.replay.spent() if self.replay is not None else 0
 
     def episodes(self) -> int:
         """Episodes in the ledger."""

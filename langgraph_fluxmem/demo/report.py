@@ -79,6 +79,7 @@ class GameResult:
         part: the learning stream, or a test after it with memory frozen: new games of the same split, games of another split.
         index: place in its part, from 0; variants are paired by (seed, part, index).
         score: share of the game's points, in [0, 1].
+        extra: commands given besides, after it: in replays, or in practice.
 
     """
 
@@ -91,6 +92,7 @@ class GameResult:
     lost: bool
     score: float
     steps: int
+    extra: int = 0
 
 
 Row = dict[str, Any]
@@ -115,6 +117,7 @@ def measures(games: int) -> dict[str, tuple[Callable[[GameResult], bool], Pick]]
         "other_score": (part("other"), _score),
         "steps": (part("stream"), _steps),
         "steps_last_third": (part("stream", last), _steps),
+        "extra_steps": (part("stream"), _extra),
     }
 
 
@@ -194,7 +197,7 @@ def shown(row: Mapping[str, Any], key: str, *, difference: bool = False) -> str:
     value, half = row.get(key), row.get(f"{key}_ci")
     if value is None:
         return "-"
-    digits = 1 if key.startswith("steps") else 2
+    digits = 1 if "steps" in key else 2
     text = f"{value:+.{digits}f}" if difference else f"{value:.{digits}f}"
     return text if half is None else f"{text} ±{half:.{digits}f}"
 
@@ -209,6 +212,10 @@ def _score(result: GameResult) -> float:
 
 def _steps(result: GameResult) -> float:
     return float(result.steps)
+
+
+def _extra(result: GameResult) -> float:
+    return float(result.extra)
 
 
 Samples = dict[int, dict[tuple[str, int], float]]

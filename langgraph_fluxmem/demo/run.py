@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
@@ -16,7 +16,7 @@ from queue import Empty
 from typing import Protocol
 
 from langgraph_fluxmem.demo.games import GameCache, GameMakers, GameSpec, check_extra, default_cache
-from langgraph_fluxmem.demo.memories import check_variants
+from langgraph_fluxmem.demo.memories import BUILT_ON, check_variants
 from langgraph_fluxmem.demo.report import GameResult, Row, rows
 from langgraph_fluxmem.demo.session import Course, Event, Failed, Finished, Opened, Session
 from langgraph_fluxmem.errors import MissingExtraError
@@ -41,13 +41,16 @@ class Options:
     tests: bool = True
     workers: int | None = None
     flip: float = 0.0
+    once: bool = False
     compare: tuple[tuple[str, str], ...] = COMPARE
 
     def courses(self) -> list[Course]:
         """One course per seed."""
         data = self.data or default_data()
         cache = self.cache or default_cache()
-        what = Course(seed=0, games=self.games, first_game=self.first_game, data=data, cache=cache, tests=self.tests, flip=self.flip)
+        what = Course(
+            seed=0, games=self.games, first_game=self.first_game, data=data, cache=cache, tests=self.tests, flip=self.flip, once=self.once
+        )
         return [replace(what, seed=seed) for seed in self.seeds]
 
     def jobs(self) -> list[Job]:
@@ -127,8 +130,8 @@ def in_processes(jobs: Sequence[Job], *, workers: int, tick: Callable[[], None])
     waiting, running = list(jobs), dict[SpawnProcess, Job]()
     try:
         while waiting or running:
-            while waiting and len(running) < workers:
-                job = waiting.pop(0)
+            while len(running) < workers and (job := _ready(waiting, running.values())) is not None:
+                waiting.remove(job)
                 process = context.Process(target=_work, args=(*job, said), daemon=True)
                 process.start()
                 running[process] = job
@@ -151,6 +154,12 @@ def in_processes(jobs: Sequence[Job], *, workers: int, tick: Callable[[], None])
             process.terminate()
         for process in running:
             process.join()
+
+
+def _ready(waiting: Sequence[Job], running: Iterable[Job]) -> Job | None:
+    """The first job that waits for nothing but a free place."""
+    open_ = {(variant, course.seed) for variant, course in (*waiting, *running)}
+    return next((job for job in waiting if (BUILT_ON.get(job[0], ""), job[1].seed) not in open_), None)
 
 
 def _work(variant: str, course: Course, said: Queue[Event]) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from langgraph_fluxmem.demo.agents import Agent, Memory, Seat, build_agent, play
+from langgraph_fluxmem.demo.agents import Agent, Memory, Seat, State, build_agent, play
 from langgraph_fluxmem.demo.baselines import whole_lines
 from langgraph_fluxmem.demo.explain import Explainer
 from langgraph_fluxmem.demo.games import GameCache, GameSpec
-from langgraph_fluxmem.demo.kitchen import Kitchen
-from langgraph_fluxmem.demo.memories import open_memory
+from langgraph_fluxmem.demo.kitchen import STEPS, Kitchen
+from langgraph_fluxmem.demo.memories import BUILT_ON, FluxMemory, open_memory
 from langgraph_fluxmem.demo.report import GameResult, Part
 
 TESTS = 20
@@ -30,6 +31,7 @@ class Course:
         seed: of the explorer's chance.
         data: directory of all variants' memories; cache: directory of the games.
         flip: share of steps whose feedback is turned around, to see what wrong feedback does.
+        once: a course that was played to its end is not played again; its games are told.
 
     """
 
@@ -40,6 +42,7 @@ class Course:
     cache: Path
     tests: bool = False
     flip: float = 0.0
+    once: bool = False
 
     def specs(self) -> list[tuple[Part, int, GameSpec]]:
         """(part, index in it, game), in the order of play."""
@@ -105,49 +108,54 @@ class Session:
         from langgraph.checkpoint.sqlite import SqliteSaver  # noqa: PLC0415  (belongs to the extra `demo`)
 
         number, done = self._standing()
-        memory = open_memory(self.variant, self.folder)
+        memory = open_memory(self.variant, self.folder, GameCache(self.course.cache))
         try:
             self.emit(Opened(self.variant, self.course.seed, memory.episodes(), tuple(done)))
             with SqliteSaver.from_conn_string(str(self.folder / "checkpoints.sqlite")) as saver:
-                agent = build_agent(memory, saver)
                 explainer = Explainer()
-                for result in self._play(agent, saver, number, len(done), explainer):
+                table = _Table(build_agent(memory, saver), saver, memory, self.course, number, explainer)
+                for result in self._play(table, len(done)):
                     with self._log.open("a", encoding="utf-8") as file:
                         file.write(json.dumps({"course": self._key(number), "result": asdict(result)}) + "\n")
                     self.emit(result)
+                    table.clear()
             self.emit(Finished(self.variant, self.course.seed, _holdings(memory), explainer.explanation))
         finally:
             memory.close()
 
-    def _play(self, agent: Agent, saver: BaseCheckpointSaver[Any], number: int, done: int, explainer: Explainer) -> Iterator[GameResult]:
-        cache = GameCache(self.course.cache)
+    def _play(self, table: _Table, done: int) -> Iterator[GameResult]:
+        budgets = self._budgets(table.number)
         for part, index, spec in self.course.specs()[done:]:
-            path = cache.ensure(spec)
-            name = f"{number}-{spec.name}"
-            explainer.begin(spec.name)
-            with Kitchen(path) as kitchen:
-                seat = Seat(
-                    kitchen,
-                    self.course.seed + 1000 * number,
-                    spec.seed,
-                    frozen=part != "stream",
-                    flip=self.course.flip,
-                    watch=explainer.watch,
-                )
-                state = play(agent, seat, thread=name, episode=f"seed-{self.course.seed}-{name}")
-            given, won = state.get("given", []), bool(state.get("won"))
+            state = table.play(spec, frozen=part != "stream")
+            extra = table.spent()
+            if part == "stream" and budgets:
+                extra = table.practise(spec, budgets[index])
             yield GameResult(
                 variant=self.variant,
                 seed=self.course.seed,
                 part=part,
                 index=index,
                 game=spec.seed,
-                won=won,
+                won=bool(state.get("won")),
                 lost=bool(state.get("lost")),
                 score=float(state.get("score", 0.0)),
-                steps=len(given),
+                steps=len(state.get("given", [])),
+                extra=extra,
             )
-            saver.delete_thread(name)
+
+    def _budgets(self, number: int) -> list[int]:
+        """What the variant that this one is built on spent after each game of the stream; empty when it is built on none."""
+        other = BUILT_ON.get(self.variant)
+        if other is None:
+            return []
+        log = self.folder.parent / other / "games.jsonl"
+        played = [GameResult(**line["result"]) for line in map(json.loads, whole_lines(log)) if line["course"] == self._key(number)]
+        budgets = [result.extra for result in played if result.part == "stream"]
+        if len(budgets) < self.course.games:
+            raise ValueError(
+                f"{self.variant!r} spends what {other!r} did, of whose {self.course.games} games {len(budgets)} were found in {log}"
+            )
+        return budgets
 
     def _standing(self) -> tuple[int, list[GameResult]]:
         """The number of this pass over a course, and the games of it that were played already (none unless it was cut short)."""
@@ -156,12 +164,61 @@ class Session:
             return 0, []
         last = lines[-1]["course"]
         done = [GameResult(**line["result"]) for line in lines if line["course"] == last]
-        if last == self._key(last[0]) and len(done) < len(self.course.specs()):
+        if last == self._key(last[0]) and (self.course.once or len(done) < len(self.course.specs())):
             return int(last[0]), done
         return int(last[0]) + 1, []
 
     def _key(self, number: int) -> list[float]:
         return [number, self.course.first_game, self.course.games, int(self.course.tests), self.course.flip]
+
+
+@dataclass
+class _Table:
+    """Where games are played, one after the other, by an agent with its memory."""
+
+    agent: Agent
+    saver: BaseCheckpointSaver[Any]
+    memory: Memory
+    course: Course
+    number: int
+    explainer: Explainer
+    threads: list[str] = field(default_factory=list)
+
+    def play(self, spec: GameSpec, *, frozen: bool, limit: int = STEPS, round_: int = 0) -> State:
+        """Play a game; `round_` counts from 1 when it is played again for practice, with at most `limit` commands."""
+        name = f"{self.number}-{spec.name}" if not round_ else f"{self.number}-{round_}-{spec.name}"
+        self.threads.append(name)
+        self.explainer.begin(spec.name)
+        with Kitchen(GameCache(self.course.cache).ensure(spec), limit=limit) as kitchen:
+            seat = Seat(
+                kitchen,
+                self.course.seed + 1000 * (self.number + 100 * round_),
+                spec.seed,
+                frozen=frozen,
+                flip=self.course.flip,
+                watch=self.explainer.watch,
+            )
+            return play(self.agent, seat, thread=name, episode=f"seed-{self.course.seed}-{name}")
+
+    def practise(self, latest: GameSpec, budget: int) -> int:
+        """Play games of the stream up to the `latest` one again, drawn by chance, until `budget` commands were given; returns how many were."""
+        given, round_ = 0, 0
+        while given < budget:
+            round_ += 1
+            chance = random.Random(f"{self.course.seed}/{latest.seed}/{round_}")
+            past = GameSpec(chance.randint(self.course.first_game, latest.seed), latest.split)
+            round_of_all = 1000 * (latest.seed - self.course.first_game + 1) + round_
+            given += len(self.play(past, frozen=False, limit=min(STEPS, budget - given), round_=round_of_all).get("given", []))
+        return given
+
+    def spent(self) -> int:
+        """Commands that the memory has given in replays since this was asked last."""
+        return self.memory.spent() if isinstance(self.memory, FluxMemory) else 0
+
+    def clear(self) -> None:
+        """Drop the checkpoints of what was played and told."""
+        while self.threads:
+            self.saver.delete_thread(self.threads.pop())
 
 
 def _holdings(memory: Memory) -> dict[str, Any] | None:

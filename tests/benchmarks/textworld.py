@@ -3,8 +3,12 @@
     python -m tests.benchmarks.textworld --seeds 1,2 --games 100 --first-game 5000 --variants none,static,refine [--json FILE]
     python -m tests.benchmarks.textworld --sweep-static            the weights of `static` and `nearest`, on development games
 
-Variants: none, static, nearest, refine (stages I and II). All share explorer, slots, templates and credit. With F = `--first-game` and
+Variants: none; static and nearest, which do not evolve; refine (stages I and II) and noedits, the same without edits inside the episode;
+full (with skills, consolidated by rules every five games), replay (with counterfactual replay), practice (refine, that plays past games
+again for as many commands as replay's replays took). All share explorer, slots, templates and credit. With F = `--first-game` and
 n = `--games` the stream is games F..F+n-1, new games are the next 20, other games 20 of the test split from F+n+20 on.
+
+With `--data DIR` every game is kept as it is played: the same command goes on where it was cut short, and plays nothing twice.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from pathlib import Path
 
 from langgraph_fluxmem.demo.games import GameSpec
 from langgraph_fluxmem.demo.memories import VARIANTS
-from langgraph_fluxmem.demo.report import KEYS, Row, shown, write_json
+from langgraph_fluxmem.demo.report import KEYS, Row, plot, shown, write_json
 from langgraph_fluxmem.demo.run import Options, positive, run, seeds, summary
 from langgraph_fluxmem.demo.session import Event, Finished
 
@@ -56,10 +60,14 @@ class Lines:
         print(f"[{time.monotonic() - self.started:5.0f} s] {text}", file=sys.stderr, flush=True)
 
 
-def measure(options: Options) -> list[Row]:
-    """Play in fresh memories; print the table; write JSON."""
-    with tempfile.TemporaryDirectory(prefix="fluxmem-textworld-") as folder:
-        results = run(replace(options, data=Path(folder)), Lines())
+def measure(options: Options, plotted: Path | None = None) -> list[Row]:
+    """Play in fresh memories, or go on with those kept in `options.data`; print the table; write JSON and the learning curves."""
+    if options.data is not None:
+        course = f"{options.first_game}-{options.games}-{options.flip:g}{'' if options.tests else '-stream'}"
+        results = run(replace(options, data=options.data / course), Lines())
+    else:
+        with tempfile.TemporaryDirectory(prefix="fluxmem-textworld-") as folder:
+            results = run(replace(options, data=Path(folder)), Lines())
     made = summary(options, results)
     width = max(len(row["variant"]) for row in made)
     print(" " * width, *(f"{key:>18}" for key in KEYS))
@@ -67,6 +75,8 @@ def measure(options: Options) -> list[Row]:
         print(f"{row['variant']:{width}}", *(f"{shown(row, key, difference='curve' not in row):>18}" for key in KEYS))
     if options.json is not None:
         write_json(options.json, made, results)
+    if plotted is not None:
+        plot(results, games=options.games, path=plotted)
     return made
 
 
@@ -83,7 +93,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--sweep-static", action="store_true", help="sweep the weights of static and nearest")
     parser.add_argument("--workers", type=positive, help="processes at once (default: as many as cores)")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where games are kept (default: ~/.cache/langgraph_fluxmem/games)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="keep memories and games here, and go on from them")
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write the learning curves as a PNG")
     args = parser.parse_args(argv)
     variants = tuple(args.variants.split(","))
     if args.sweep_static:
@@ -99,8 +111,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             tests=not args.no_tests,
             workers=args.workers or 2,
             flip=args.flip,
+            data=args.data,
+            once=True,
             compare=COMPARE,
-        )
+        ),
+        args.plot,
     )
     return 0
 

@@ -2,7 +2,8 @@ import argparse
 
 import pytest
 from langgraph_fluxmem.demo import games
-from langgraph_fluxmem.demo.run import Options, add_arguments, main, options_of, positive, seeds
+from langgraph_fluxmem.demo.memories import check_variants
+from langgraph_fluxmem.demo.run import Options, _ready, add_arguments, main, options_of, positive, seeds
 
 
 def test_seeds():
@@ -39,3 +40,17 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, capsys):
     assert "no-such-package" in said
     assert 'pip install "langgraph_fluxmem[demo]"' in said
     assert "apt-get install gcc make" in said
+
+
+def test_a_variant_waits_for_the_one_it_is_built_on():
+    jobs = Options(seeds=(1, 2), variants=("practice", "replay", "none")).jobs()
+    order, waiting = [], list(jobs)
+    while (job := _ready(waiting, [])) is not None:
+        waiting.remove(job)
+        order.append((job[1].seed, job[0]))
+    assert not waiting
+    assert all(order.index((seed, "replay")) < order.index((seed, "practice")) for seed in (1, 2))
+    assert _ready([jobs[0]], [jobs[1]]) is None
+    assert _ready([jobs[0]], [jobs[4]]) == jobs[0], "of another seed"
+    with pytest.raises(ValueError, match="give both"):
+        check_variants(("practice", "none"))

@@ -1,6 +1,9 @@
+import json
+
 import pytest
 from langgraph_fluxmem.demo import session
 from langgraph_fluxmem.demo.games import GameCache
+from langgraph_fluxmem.demo.replay import Replay
 from langgraph_fluxmem.demo.report import GameResult
 from langgraph_fluxmem.demo.session import Course, Finished, Opened, Session
 
@@ -10,8 +13,9 @@ pytest.importorskip("langgraph.checkpoint.sqlite")
 
 
 class ToyKitchen(Toy):
-    def __init__(self, path):
-        super().__init__()
+    def __init__(self, path, *, limit=12):
+        super().__init__(limit)
+        self.path = path
 
     def __enter__(self):
         return self
@@ -80,3 +84,25 @@ def test_a_second_start_continues_from_the_memory_on_disk(tmp_path):
     assert events[0] == Opened("static", 1, 5)
     assert sum(isinstance(event, GameResult) for event in events) == 5
     assert go("static", course(tmp_path, first_game=7000))[0] == Opened("static", 1, 10)
+
+
+def test_a_course_that_is_played_once_is_told_and_not_played_again(tmp_path):
+    played = [event for event in go("none", course(tmp_path, once=True)) if isinstance(event, GameResult)]
+    again = go("none", course(tmp_path, once=True))
+    assert not any(isinstance(event, GameResult) for event in again)
+    assert list(again[0].resumed) == played and isinstance(again[-1], Finished)
+    assert any(isinstance(event, GameResult) for event in go("none", course(tmp_path))), "without it, there is a second pass"
+
+
+def test_practice_gives_as_many_commands_as_the_replays_took(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="spends what 'replay' did"):
+        go("practice", course(tmp_path))
+    monkeypatch.setattr(Replay, "play", lambda self, given: bool(setattr(self, "_steps", self._steps + 7)) or True)
+    go("replay", course(tmp_path, games=12))
+    replayed = [json.loads(line)["result"]["extra"] for line in (tmp_path / "seed-1" / "replay" / "games.jsonl").read_text().splitlines()]
+    assert sum(replayed) > 0
+    results = [event for event in go("practice", course(tmp_path, games=12)) if isinstance(event, GameResult)]
+    assert [result.extra for result in results] == replayed
+    memory = session.open_memory("practice", tmp_path / "seed-1" / "practice")
+    assert memory.episodes() > 12, "what is practised is learned from"
+    memory.close()
