@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 COUNTERFACTUALS = 5
 """Attempts that are replayed without a step, to see whether it is needed."""
-PROPOSALS = 2
-"""Rewrites by rules that are tried in one round: all unneeded steps at once, then the least needed one alone."""
+PROPOSALS = 3
+"""Rewrites by rules that are tried in one round: without all unneeded steps at once, without the least needed one alone, and with those
+that only some attempts need said to be optional."""
 
 
 def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
@@ -55,6 +56,9 @@ def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
         cost.add(judged)
         written = skill.redrafted(judged.value, skill.steps, source="model" if judged.by == "model" else skill.source)
         if written.text() in tried:
+            if judged.by == "model":  # it has said what it has to say
+                out["done"] = True
+                break
             continue
         tried.add(written.text())
         replayed: Replayed = yield from replay_skill(replay, written, sources, settings.replays, skill)

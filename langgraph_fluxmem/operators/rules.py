@@ -110,12 +110,21 @@ def _induce(task: Induce) -> schemas.Drafted:
 
 
 def _rewrite(task: Rewrite) -> schemas.Drafted:
-    """The draft without what attempts went well without: in even rounds all such steps at once, in odd ones the least needed alone."""
+    """The draft without what attempts went well without: all such steps at once, or the least needed alone, or all that some attempts did
+    without said to be optional; one way after the other, as `round` counts. Something that acts stays, and is needed."""
     steps = task.draft.steps
     acting = {index for index, step in enumerate(steps) if step.template is not None}
-    spare = [index for index, share in enumerate(task.unneeded) if share is not None and share > 0.5 and index in acting]
-    if task.round % 2 and spare:
-        spare = [max(spare, key=lambda index: (task.unneeded[index] or 0.0, -index))]
+    known = {index: share for index, share in enumerate(task.unneeded) if share is not None and index in acting}
+    way = task.round % 3
+    if way == 2:
+        some = {index for index, share in known.items() if share > 0.0 and steps[index].optional is not True}
+        if not some or not acting - some - {index for index in acting if steps[index].optional}:
+            return task.draft
+        eased = [step.model_copy(update={"optional": True}) if index in some else step for index, step in enumerate(steps)]
+        return task.draft.model_copy(update={"steps": eased})
+    spare = [index for index, share in known.items() if share > 0.5]
+    if way == 1 and spare:
+        spare = [max(spare, key=lambda index: (known[index], -index))]
     if not spare or len(acting - set(spare)) == 0:
         return task.draft
     return task.draft.model_copy(update={"steps": [step for index, step in enumerate(steps) if index not in spare]})

@@ -58,6 +58,7 @@ class DraftStep(Answer):
 
     template: int | None = Field(default=None, description="Index of the action template it does, or null when it does none of them")
     text: str = Field(description="What to do, as one imperative line")
+    optional: bool | None = Field(default=None, description="Whether only some of such tasks need it; null: as it was")
 
 
 class Drafted(Answer):

@@ -82,6 +82,12 @@ class SkillStep:
     only: str = ""
     again: bool = False
 
+    def line(self) -> str:
+        """The step with its conditions."""
+        if self.when:
+            return f"{self.text} ({'only if' if self.optional else 'if'} {'; '.join(self.when)})"
+        return f"{self.text} (where it is needed)" if self.optional else self.text
+
     def done_by(self, done: Done) -> bool:
         """Whether an action does the step."""
         if self.only:
@@ -130,10 +136,7 @@ class Skill:
 
     def lines(self) -> tuple[str, ...]:
         """Its steps, one line each, with their conditions."""
-        return tuple(
-            f"{step.text} ({'only if ' if step.optional else 'if '}{'; '.join(step.when)})" if step.when else step.text
-            for step in self.steps
-        )
+        return tuple(step.line() for step in self.steps)
 
     def match(self) -> str:
         """What a task is compared with: when to use it, without the words around."""
@@ -145,7 +148,7 @@ class Skill:
             name=self.name,
             when=self.when,
             steps=[
-                DraftStep(template=number if step.templates else None, text=line)
+                DraftStep(template=number if step.templates else None, text=line, optional=step.optional or None)
                 for number, (step, line) in enumerate(zip(self.steps, self.lines(), strict=True))
             ],
             pitfalls=list(self.pitfalls),
@@ -158,11 +161,12 @@ class Skill:
         for drafted in draft.steps:
             text = " ".join(drafted.text.split())
             if text in lines:
-                steps.append(lines[text])
+                kept = lines[text]
+                steps.append(kept if drafted.optional is None else replace(kept, optional=drafted.optional and bool(kept.templates)))
             elif drafted.template is None:
                 steps.append(SkillStep(text))
             else:
-                steps.append(replace(templates[drafted.template], text=text, when=()))
+                steps.append(replace(templates[drafted.template], text=text, when=(), optional=bool(drafted.optional)))
         pitfalls = tuple(" ".join(pitfall.split()) for pitfall in draft.pitfalls)
         return replace(
             self, name=" ".join(draft.name.split()), when=" ".join(draft.when.split()), steps=tuple(steps), pitfalls=pitfalls, source=source

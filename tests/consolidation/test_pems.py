@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from langchain_core.runnables import RunnableLambda
 
 from langgraph_fluxmem import Episode, FluxMem, Step
 from langgraph_fluxmem.consolidation import pems
@@ -110,7 +111,7 @@ def test_pems_rises_round_by_round_and_each_gain_is_the_difference_of_its_values
     assert (accepted.eta, accepted.eta_from) == (1.0, "replay")
     assert [why.split(",")[0] for why in accepted.why.split("; ")[1:]] == ["eta 0.60", "eta 0.80", "eta 1.00"]
     assert accepted.pems == pytest.approx(1.0 / math.log(accepted.tokens))
-    assert (report.calls, report.input_tokens) == (5, 50)
+    assert (report.calls, report.input_tokens) == (4, 40)
 
 
 @pytest.mark.parametrize(
@@ -145,3 +146,24 @@ def test_a_draft_that_is_worse_at_first_is_rewritten_before_it_is_compared(mem: 
     report = mem.consolidate(namespace=HERE, replay=world(), thresholds={"replays": 10})
     assert len(skills(mem)[0].steps) == len(old.steps)
     assert all("worse" not in skill.why for skill in report.skills)
+
+
+def test_pems_rises_when_a_step_that_only_some_tasks_need_is_said_to_be_optional(mem: FluxMem):
+    """A third of the forms ask for a code first; where they do, nothing goes without it."""
+
+    def coded(number: int) -> Episode:
+        episode = login(number)
+        need = number % 3 != 0
+        steps = ((Step(observation=SCREEN, action={"op": "press", "on": "code"}),) if need else ()) + episode.steps
+        return episode.model_copy(update={"id": f"coded-{number}", "steps": steps, "metadata": {**episode.metadata, "coded": need}})
+
+    def play(given: dict[str, Any]) -> bool:
+        pressed = any(action.get("on") == "code" for action in given["actions"])
+        return world().invoke(given) and (pressed or not given["metadata"]["coded"])
+
+    commit(mem, *(coded(n) for n in range(9)))
+    report = mem.consolidate(namespace=HERE, replay=RunnableLambda(play), thresholds={"replays": 9})
+    assert [(part.refined, part.gain > 0) for part in report.rounds] == [(1, True), (0, False)]
+    (skill,) = skills(mem)
+    assert (skill.steps[0].text, skill.steps[0].optional, skill.lines()[0]) == ("press on=code", True, "press on=code (where it is needed)")
+    assert report.skills[0].why.endswith("eta 1.00, before 0.67")
