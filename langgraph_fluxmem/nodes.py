@@ -18,7 +18,7 @@ from langgraph_fluxmem import execution
 from langgraph_fluxmem.branches import CommitsChannel, lineage_of
 from langgraph_fluxmem.errors import StateError
 from langgraph_fluxmem.execution import Execution
-from langgraph_fluxmem.learning import Repair, repair_after
+from langgraph_fluxmem.learning import Repair, ended_badly, repair_after
 from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate
 from langgraph_fluxmem.reading import Reader, StateReader, get
 from langgraph_fluxmem.requests import Stage
@@ -129,14 +129,15 @@ class _Bodies:
         episode = get(state, "memory_episode_id")
         going_on = episode is not None and memory.get("episode") == episode
         trace: Trace = memory.get("trace", {}) if going_on else {}
-        repair = memory.get("repair", {}) if going_on else {}
+        ended = memory.get("ended", [])
+        repair = {**(memory.get("repair", {}) if going_on else {}), "ended": ended}
         situation = self.reader.situation(state, steps_of(trace))
         activation: Activation = yield from mem.stages.recall(
             situation, namespace=namespace, also=also, k=self.k, lineage=channel.get("lineage"), seen=channel.get("ids", []), repair=repair
         )
         episode = episode or _episode_id(run, channel)
         return {
-            "memory": _packed(activation, trace, episode=episode),
+            "memory": {**_packed(activation, trace, episode=episode), "ended": ended},
             self.context: activation.context,
             "memory_round": 0,
             "memory_feedback": None,
@@ -166,6 +167,10 @@ class _Bodies:
             activation = activation.model_copy(update={"situation": self.reader.situation(state, steps_of(trace))})
         activation = yield from mem.stages.refine(activation, feedback, again=decided == "again")
         packed = _packed(activation, trace, episode=memory.get("episode"))
+        done = [step.action for step in steps_of(trace) if step.action is not None]
+        badly = feedback.done and (feedback.loss > 0 or feedback.outcome == "failure")
+        ended = memory.get("ended", [])
+        packed["ended"] = ended_badly(ended, activation.situation.task, done) if badly else ended
         packed["route"] = decided
         packed["outcome"] = feedback.outcome
         return {"memory": packed, self.context: activation.context, "memory_round": round_ + 1, "memory_feedback": None}

@@ -4,7 +4,7 @@ from langgraph_fluxmem.learning.advice import Scorer, advise
 from langgraph_fluxmem.learning.credit import derived, evidence, noted, record, situation_at, steps_of
 from langgraph_fluxmem.learning.memory import FLOOR, LEXICAL_FLOOR, StepMemory
 from langgraph_fluxmem.learning.recall import recall_steps
-from langgraph_fluxmem.learning.repair import Repair, repair_after
+from langgraph_fluxmem.learning.repair import Repair, ended_badly, repair_after
 from langgraph_fluxmem.learning.template import ActionTemplate
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "StepMemory",
     "advise",
     "derived",
+    "ended_badly",
     "evidence",
     "noted",
     "recall_steps",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from langgraph_fluxmem.learning.memory import StepMemory
-from langgraph_fluxmem.learning.repair import Repair
+from langgraph_fluxmem.learning.repair import Repair, course
 from langgraph_fluxmem.learning.situation import Scene, as_text, read
 from langgraph_fluxmem.learning.table import Grown, Lens
 from langgraph_fluxmem.learning.template import links, template
@@ -34,6 +34,7 @@ class Scorer:
         b: logits of advice per logit of value above the prior; `clip` bounds them.
         loss, veto, tolerated: logits taken off: loss * -log(1 - risk) + veto * (risk above what is tolerated).
         futile: logits taken off an action that did nothing a moment ago in this episode, until something changes.
+        ended: logits taken off an action that ended this task badly after the same steps, in this run.
     """
 
     growth: Growth = field(default_factory=Growth)
@@ -44,6 +45,7 @@ class Scorer:
     veto: float = 10.0
     tolerated: float = 0.6
     futile: float = 8.0
+    ended: float = 20.0
 
 
 DEFAULT = Scorer()
@@ -73,8 +75,7 @@ def advise(  # noqa: PLR0917  (the order of the question: in what situation, whi
         guide: the rules of the skills that were recalled.
     """
     question = _Question(memory, read(situation), memory.lens(task_vector), repair or Repair(), scorer, guide)
-    futile = set(question.repair.futile)
-    return [_pruned(question.advice(action), as_text(action) in futile, scorer) for action in actions]
+    return [_pruned(question.advice(action), question.repair, situation, scorer) for action in actions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +133,16 @@ class _Question:
         return min(max(value, _EDGE), 1.0 - _EDGE), min(max(risk, 0.0), 1.0 - _EDGE)
 
 
-def _pruned(advice: Advice, futile: bool, scorer: Scorer) -> Advice:
-    """Advice on an action that just did nothing, where nothing has changed since."""
-    if not futile:
+def _pruned(advice: Advice, repair: Repair, situation: Situation, scorer: Scorer) -> Advice:
+    """Advice on an action that did nothing just now, or that ended this task badly before."""
+    action, off, path = advice.action, 0.0, advice.why.path
+    if repair.futile and as_text(action) in repair.futile:
+        off, path = scorer.futile, (*path, "did nothing just now")
+    if repair.ended and course(situation.task, (*situation.done, action)) in repair.ended:
+        off, path = off + scorer.ended, (*path, "ended this task badly after the same steps")
+    if not off:
         return advice
-    why = advice.why.model_copy(update={"path": (*advice.why.path, "did nothing just now")})
-    return advice.model_copy(update={"score": advice.score - scorer.futile, "why": why})
+    return advice.model_copy(update={"score": advice.score - off, "why": advice.why.model_copy(update={"path": path})})
 
 
 def _logit(p: float) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
@@ -11,6 +13,8 @@ from langgraph_fluxmem.schema import Action
 
 FUTILE_KEPT = 200
 """How many futile actions are remembered."""
+ENDED_KEPT = 500
+"""How many bad endings of a run are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,9 @@ class Repair:
     stuck: int = 0
     futile: tuple[str, ...] = ()
     """Actions, as text, that changed nothing and brought nothing since the observation last changed (prune)."""
+
+    ended: tuple[str, ...] = ()
+    """Courses (`course`) by which earlier episodes of this run ended badly: none of them is taken to its end again (prune)."""
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Self:
@@ -52,6 +59,17 @@ def repair_after(repair: Repair, action: Action, *, progress: float, loss: float
     something changes."""
     del loss
     if progress > 0:
-        return Repair()
+        return Repair(ended=repair.ended)
     futile = () if changed else tuple(dict.fromkeys((*repair.futile, as_text(action))))[-FUTILE_KEPT:]
     return replace(repair, stuck=repair.stuck + 1, futile=futile)
+
+
+def course(task: str, actions: Sequence[Action]) -> str:
+    """Names a course of action in a task (16 hex digits)."""
+    text = json.dumps([task, *actions], ensure_ascii=False, sort_keys=True)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def ended_badly(ended: Sequence[str], task: str, actions: Sequence[Action]) -> list[str]:
+    """`ended` with one more course of action that ended a task badly; the latest are kept."""
+    return list(dict.fromkeys((*ended, course(task, actions))))[-ENDED_KEPT:] if actions else list(ended)

@@ -13,6 +13,7 @@ from langgraph_fluxmem import (
     Feedback,
     FluxMem,
     FluxMemState,
+    Situation,
     StateError,
     UnresolvedNamespaceError,
     fluxmem_nodes,
@@ -41,8 +42,6 @@ def test_what_won_is_advised_and_what_failed_is_not(mem: FluxMem) -> None:
     for _ in range(3):
         app.invoke(start(["open red door", "open green door"]))
     app.invoke(start(["open red door", "open blue door", "open red door"]))
-    from langgraph_fluxmem import Situation
-
     activation = mem.recall(Situation(task="find the gold behind a door", observation="three doors"))
     red, green, blue = activation.advise(DOORS)
     assert green.score > max(red.score, blue.score)
@@ -216,3 +215,40 @@ def test_removed_messages_do_not_bring_an_episode_back(mem: FluxMem) -> None:
         app.invoke({"messages": [HumanMessage(question)]}, thread())
     tasks = [row.body["task"] for row in mem.engine.ledger.nodes(("memories",), kinds=("episode",))]
     assert tasks == ["first?", "second?"]
+
+
+def test_what_ended_a_task_badly_is_not_taken_to_its_end_again_in_the_same_run(mem: FluxMem) -> None:
+    said: list[dict[str, str]] = []
+
+    def policy(state):
+        advice = mem.activation(state).advise(DOORS)
+        said.append({one.action: " ".join(one.why.path) for one in advice})
+        return max(zip(DOORS, advice, strict=True), key=lambda pair: pair[1].score)[0]
+
+    app = build(mem, policy=policy, right="open no door").compile(checkpointer=InMemorySaver())
+    tried = []
+    for _ in range(4):
+        state = app.invoke({**start([]), "task": "a door that is never right"} | {"turn": 2}, thread())
+        tried.append(state["action"])
+    assert sorted(tried[:3]) == sorted(DOORS), "with one step left, each door is tried once"
+    assert all("ended this task badly" in why for why in said[3].values())
+    app.invoke({**start([]), "task": "a door that is never right"} | {"turn": 2}, thread("another"))
+    assert not any("ended this task badly" in why for why in said[4].values()), "another run only knows what is durable"
+
+
+def test_what_ended_one_task_badly_is_open_after_other_steps_and_in_other_tasks(mem: FluxMem) -> None:
+    app = build(mem).compile(checkpointer=InMemorySaver())
+    app.invoke({**start(["open red door"]), "turn": 0} | {"plan": ["open red door", "open blue door", "open red door"]}, thread())
+    state = app.get_state(thread()).values
+    (ended,) = state["memory"]["ended"]
+    task = "find the gold behind a door"
+    situations = [
+        Situation(task=task, observation="three doors", done=("open red door", "open blue door")),
+        Situation(task=task, observation="three doors", done=("open blue door", "open red door")),
+        Situation(task="another task", observation="three doors", done=("open red door", "open blue door")),
+    ]
+    barred = []
+    for situation in situations:
+        activation = mem.recall(situation).model_copy(update={"repair": {"ended": [ended]}}).bind(mem.engine.advise)
+        barred.append([one.action for one in activation.advise(DOORS) if "ended this task badly after the same steps" in one.why.path])
+    assert barred == [["open red door"], [], []]
