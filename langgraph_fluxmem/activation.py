@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from langgraph_fluxmem import context, formation
 from langgraph_fluxmem.config import Config
+from langgraph_fluxmem.episodes import EPISODE
 from langgraph_fluxmem.learned import Learned
 from langgraph_fluxmem.operators import Judgement, Operators, RuleOperators
 from langgraph_fluxmem.requests import Embed, Fetch, Hidden, LearnedOf, Load, Stage, Views
@@ -26,6 +27,10 @@ EPISODES = 3
 """How many past episodes an activation holds."""
 ACTIONS = 12
 """How many actions of a past episode are told."""
+CONSIDERED = 50
+"""Of the episodes nearest to a task, how many are weighed by their utility."""
+UTILITY = 0.2
+"""Share of an episode's score that is lost when it failed, and the most that showing it in similar tasks has gained or lost it."""
 OBSERVED = 600
 """Characters of the observation that join the task in the query for facts."""
 
@@ -40,7 +45,8 @@ def form(
     lexical: bool = False,
     operators: Operators | None = None,
 ) -> Stage:
-    """Fill an activation: facts, steps, episodes and their context. Rounds after the first go on from what was shown and used.
+    """Fill an activation: facts, steps, episodes and their context. Rounds after the first go on from what was shown and used; facts it
+    holds already stay, and the next best take the places that are free.
 
     `lexical` says that the embedding sees words alone (the offline one): the weights of the signals then are those measured with it.
     `operators` verify the best facts when they are a model (one call); rules are not asked.
@@ -55,16 +61,20 @@ def form(
     views = yield Views(namespaces, hidden)
     activation = activation.model_copy(update={"hidden": hidden, "position": max(learned.position, *(view.position for view in views))})
     if activation.bypassed:
-        return activation.model_copy(update={"facts": (), "steps": (), "episodes": (), "skills": (), "context": ""})
+        return activation.model_copy(update={"facts": (), "reshaped": (), "steps": (), "episodes": (), "skills": (), "context": ""})
+    stay = activation.facts
     facts: tuple[RecalledFact, ...] = ()
     situation = activation.situation
     query = query_text(situation)
     task_vector: Vector | None = None
+    served: Mapping[str, float] = {}
     if any(view.size for view in views) or len(learned.episodes):
         texts = (situation.task,) if query == situation.task else (situation.task, query)
         vectors = yield Embed(texts, query=True)
         task_vector = vectors[0]
-        if any(view.size for view in views):
+        served = learned.served(vectors[0])
+        room = activation.k - len(stay)
+        if room > 0 and any(view.size for view in views):
             asked = operators or RuleOperators()
             weight = weights_of(config.signals, signals)[VERIFY]
             verify = verifies(asked, weight, config.verify)
@@ -72,33 +82,41 @@ def form(
                 query,
                 vectors[-1],
                 views,
-                k=max(activation.k, config.verify) if verify else activation.k,
+                k=max(room, config.verify) if verify else room,
                 config=config,
                 signals=signals,
-                served=learned.served(vectors[0]),
+                served=served,
                 exclude=frozenset(activation.shown) | activation.pruned,
-                around=activation.used,
+                around=activation.around,
                 lexical=lexical,
             )
             if verify and facts:
                 best, judgement = yield from verified(query, facts[: config.verify], asked, weight)
                 activation = charged(activation, judgement)
-                facts = (*best, *facts[config.verify :])[: activation.k]
-    episodes, skills = _experience(learned, task_vector)
+                facts = (*best, *facts[config.verify :])[:room]
+    episodes, skills = _experience(learned, task_vector, served)
     formed = activation.model_copy(
-        update={"facts": facts, "steps": tuple(learned.recall_steps(situation, task_vector, STEPS)), "episodes": episodes, "skills": skills}
+        update={
+            "facts": (*stay, *facts),
+            "steps": tuple(learned.recall_steps(situation, task_vector, STEPS)),
+            "episodes": episodes,
+            "skills": skills,
+        }
     )
-    kept = yield from _kept(activation)
-    shown = formed.model_copy(update={"facts": (*kept, *facts)})
+    kept = yield from kept_facts(formed)
+    shown = formed.model_copy(update={"facts": (*formed.reshaped, *kept, *formed.facts)})
     return formed.model_copy(update={"context": context.serialise(shown, config.context_tokens)})
 
 
-def _kept(activation: Activation) -> Stage:
-    """The facts that earlier rounds of this step proved right: they stay in the context while the search goes on."""
+def kept_facts(activation: Activation) -> Stage:
+    """The facts that earlier rounds of this step proved right, where they are not shown anyway: they stay in the context while the search
+    goes on."""
     kept: tuple[RecalledFact, ...] = ()
-    for namespace in (activation.namespace, *activation.also) if activation.used else ():
-        facts = [RecalledFact(id=used, content="", namespace=namespace, score=1.0) for used in activation.used]
-        kept += formation.with_texts(facts, (yield Load(namespace, activation.used)))
+    there = {fact.id for fact in activation.facts}
+    missing = tuple(used for used in activation.used if used not in there)
+    for namespace in (activation.namespace, *activation.also) if missing else ():
+        facts = [RecalledFact(id=used, content="", namespace=namespace, score=1.0) for used in missing]
+        kept += formation.with_texts(facts, (yield Load(namespace, missing)))
     return kept
 
 
@@ -127,11 +145,13 @@ def _fast(activation: Activation, learned: Learned, config: Config) -> Stage:
     a search for facts. None when none matches, or a failure has closed it."""
     task = activation.situation.task
     vector = (yield Embed((task,), query=True))[0]
-    episodes, skills = _experience(learned, vector)
+    links = learned.served(vector)
+    episodes, skills = _experience(learned, vector, links)
     fast = learned.fast(skills, task, activation.round)
     if fast is None:
         return None
-    served = sorted(((score, node) for node, score in learned.served(vector).items() if score > 0), reverse=True)[: activation.k]
+    served = sorted(((score, node) for node, score in links.items() if score > 0 and not node.startswith(EPISODE)), reverse=True)
+    served = served[: activation.k]
     rows = yield Fetch("current", (activation.namespace, tuple(node for _, node in served)))
     facts = [
         RecalledFact(
@@ -151,26 +171,32 @@ def _fast(activation: Activation, learned: Learned, config: Config) -> Stage:
     return formed.model_copy(update={"context": context.serialise(formed, config.context_tokens)})
 
 
-def _experience(learned: Learned, vector: Vector | None) -> tuple[tuple[RecalledEpisode, ...], tuple[RecalledSkill, ...]]:
+def _experience(
+    learned: Learned, vector: Vector | None, served: Mapping[str, float]
+) -> tuple[tuple[RecalledEpisode, ...], tuple[RecalledSkill, ...]]:
     """The nearest past episodes by cosine of their tasks, and the skills that they or the task itself bring up."""
     if vector is None:
         return (), ()
     nodes, cosine = learned.near(vector)
-    episodes = _episodes(learned, nodes, cosine)
+    episodes = _episodes(learned, nodes, cosine, served)
     return episodes, learned.recall_skills(nodes, cosine, episodes, vector)
 
 
-def _episodes(learned: Learned, nodes: Sequence[str], cosine: NDArray[np.float32]) -> tuple[RecalledEpisode, ...]:
-    """The nearest past episodes by cosine of their tasks, the earlier first among equals."""
+def _episodes(
+    learned: Learned, nodes: Sequence[str], cosine: NDArray[np.float32], utility: Mapping[str, float]
+) -> tuple[RecalledEpisode, ...]:
+    """The past episodes nearest by cosine of their tasks, weighted by utility, the earlier first among equals."""
     by_node = {row.node: row for row in learned.episodes.values() if row.body is not None and row.body.get("steps")}
-    order = np.argsort(-cosine, kind="stable")
-    found: list[RecalledEpisode] = []
-    for index in order:
+    near: list[RecalledEpisode] = []
+    for index in np.argsort(-cosine, kind="stable"):
         row = by_node.get(nodes[int(index)])
         if row is None or row.body is None:
             continue
-        score = float(cosine[index])
-        found.append(
+        alike = float(cosine[index])
+        useful = utility.get(row.node, 0.0) - (row.body["outcome"] == "failure")
+        score = min(1.0, alike * (1.0 + UTILITY * useful)) if alike > 0 else alike
+        why = Why(signals={"dense": alike, "utility": score - alike} if score != alike else {"dense": alike})
+        near.append(
             RecalledEpisode(
                 id=row.id,
                 task=row.body["task"],
@@ -178,12 +204,12 @@ def _episodes(learned: Learned, nodes: Sequence[str], cosine: NDArray[np.float32
                 steps=len(row.body["steps"]),
                 actions=_actions(row.body["steps"]),
                 score=score,
-                why=Why(signals={"dense": score}),
+                why=why,
             )
         )
-        if len(found) == EPISODES:
+        if len(near) == CONSIDERED:
             break
-    return tuple(found)
+    return tuple(sorted(near, key=lambda episode: -episode.score)[:EPISODES])
 
 
 def _actions(steps: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -6,12 +6,13 @@ a smaller share on each fact that was shown), on each pair of facts that were us
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from langgraph_fluxmem import reshaping
+from langgraph_fluxmem.digests import digest
 from langgraph_fluxmem.errors import FeedbackError, UnknownIdError
 from langgraph_fluxmem.learning import evidence as step_evidence
 from langgraph_fluxmem.learning import record, steps_of
@@ -30,6 +31,7 @@ from langgraph_fluxmem.schema import (
     Outcome,
     Plan,
     Provenance,
+    RecalledFact,
     Step,
     Text,
     Write,
@@ -38,13 +40,22 @@ from langgraph_fluxmem.text import check_text, content_hash, terms
 
 SHARED = 0.25
 """Evidence that is shared by all facts shown, when nobody says which were used: worth less than one that is known to have helped."""
+EPISODE = "e-"
+"""Nodes of episodes are named so."""
+TOGETHER = 16
+"""Of the facts used in one success, at most so many are related to each other (120 pairs)."""
 _COMMIT = uuid.UUID("7f0f2c0e-6f0a-5d0e-9a53-1f3c0f1f7a13")
 
 
-def digest(*parts: object) -> str:
-    """A short stable digest (20 hex digits) of JSON-able parts."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
+@dataclass(frozen=True, slots=True)
+class Tentative:
+    """What the steps of an episode left open for its outcome to decide: `reshaped` versions, facts that were `pruned` by attribution, past
+    `episodes` that were shown, and the commits `hidden` from its branch."""
+
+    reshaped: tuple[RecalledFact, ...] = ()
+    pruned: tuple[str, ...] = ()
+    episodes: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
 
 def commit(
@@ -55,11 +66,13 @@ def commit(
     seen: Sequence[str] = (),
     activation: str | None = None,
     learning: bool = True,
+    tentative: Tentative | None = None,
 ) -> Stage:
     """Store an episode and its evidence in one operation; returns the commit id.
 
     Idempotent: the key is (episode id, digest of steps and outcome). The same key stores nothing; the same id with another digest is
-    a branch variant, stored beside the first. Without `learning` the episode is stored and no evidence is.
+    a branch variant, stored beside the first. Without `learning` the episode is stored and no evidence is. What was `tentative` becomes
+    durable as far as the outcome speaks for it.
     """
     check_text(episode.task, "the episode's task")
     name = episode.id or uuid.uuid4().hex
@@ -68,6 +81,9 @@ def commit(
     commit_id = uuid.uuid5(_COMMIT, f"{'.'.join(namespace)}\x00{name}\x00{fingerprint}").hex
     version = _version_of(namespace, name, fingerprint)
     body["id"] = name
+    taken = {what: _all(what, episode) for what in ("used", "harmful", "shown")}
+    if taken["shown"]:
+        body["shown"] = taken["shown"]
     text = Text("task", content_hash(episode.task), " ".join(terms(episode.task)))
     new, _ = yield EmbedFor(namespace, ((text.hash, episode.task),))
     source = activation or name
@@ -79,8 +95,14 @@ def commit(
     ]
     if learning:
         writes += (EvidenceWrite(f"{version}#{ordinal}", source, channel, weight) for ordinal, channel, weight in step_evidence(episode))
-        taken = {what: _all(what, episode) for what in ("used", "harmful", "shown")}
-        writes += fact_evidence(version, source, episode.outcome, **taken)
+        held = tentative or Tentative()
+        spoken = reshaping.spoken_for(held.reshaped, episode.outcome, taken["used"])
+        writes += yield from reshaping.stored(spoken, namespace, held.hidden)
+        shown = list(dict.fromkeys((*_led(episode), *(fact.id for fact in spoken))))
+        writes += fact_evidence(
+            version, source, episode.outcome, used=taken["used"], harmful=taken["harmful"], shown=shown, pruned=held.pruned
+        )
+        writes += episode_evidence(version, source, Feedback(outcome=episode.outcome), held.episodes)
     yield Apply(Plan(commit_id, "commit", namespace, tuple(writes), provenance))
     return commit_id
 
@@ -107,8 +129,19 @@ def judge(episode_or_run: str, feedback: Feedback, *, namespace: Namespace | Non
         steps = tuple(steps_of(body))
         judged = Episode(task=body["task"], steps=steps, outcome=feedback.outcome, id=row.episode)
         operation = f"judge-{digest(version, feedback.model_dump(mode='json'))}"
-        shown = [] if feedback.used or feedback.harmful else _all("used", judged)
+        shown = [] if feedback.used or feedback.harmful else _all("used", judged) or list(body.get("shown", ()))
+        note = f"u-{digest(operation)}"
+        told = {
+            "task": body["task"],
+            "outcome": feedback.outcome,
+            "detail": feedback.detail,
+            "origin": feedback.origin,
+            "of": version,
+            "steps": [],
+        }
+        text = Text("task", content_hash(body["task"]), " ".join(terms(body["task"])))
         writes: list[Write] = [
+            NodeWrite(f"{note}:{operation[-8:]}", note, "episode", told, (text,)),
             *(EvidenceWrite(f"{version}#{ordinal}", operation, channel, weight) for ordinal, channel, weight in step_evidence(judged)),
             *fact_evidence(version, operation, feedback.outcome, used=feedback.used, harmful=feedback.harmful, shown=shown),
         ]
@@ -117,11 +150,19 @@ def judge(episode_or_run: str, feedback: Feedback, *, namespace: Namespace | Non
 
 
 def fact_evidence(
-    version: str, source: str, outcome: Outcome, *, used: Sequence[str], harmful: Sequence[str], shown: Sequence[str]
+    version: str,
+    source: str,
+    outcome: Outcome,
+    *,
+    used: Sequence[str],
+    harmful: Sequence[str],
+    shown: Sequence[str],
+    pruned: Sequence[str] = (),
 ) -> Iterable[Write]:
     """Evidence on the links between facts and the task of episode `version`, and between facts that were used together.
 
-    `used` counts for a fact at any outcome, `harmful` against it; with neither, the outcome is shared by what was `shown`.
+    `used` counts for a fact at any outcome, `harmful` against it; with neither, the outcome is shared by what was `shown`. What was
+    `pruned` before a success is weakened by the weight of something shared.
     """
 
     def row(fact: str, channel: Channel, weight: float) -> EvidenceWrite:
@@ -137,8 +178,31 @@ def fact_evidence(
         channel: Channel = "progress" if outcome == "success" else "failure"
         yield from (row(fact, channel, SHARED / len(everyone)) for fact in everyone)
     if outcome == "success":
-        for first, second in itertools.combinations(sorted(dict.fromkeys(used)), 2):
+        for first, second in itertools.combinations(sorted(list(dict.fromkeys(used))[:TOGETHER]), 2):
             yield EdgeWrite("RELATES", first, second)
+            yield EvidenceWrite(f"{first}>{second}", source, "progress", 1.0)
+        yield from (row(fact, "failure", SHARED) for fact in dict.fromkeys(pruned) if fact not in used and fact not in harmful)
+
+
+def episode_evidence(version: str, source: str, feedback: Feedback, shown: Sequence[str]) -> Iterable[Write]:
+    """Evidence on past episodes that were shown for the task of `version`: what their utility in similar contexts is reckoned from."""
+    named = {*feedback.used, *feedback.harmful} & set(shown)
+    for episode in dict.fromkeys(shown):
+        if episode in named:
+            yield EvidenceWrite(f"{episode}>{version}", source, "progress" if episode in feedback.used else "failure", 1.0)
+        elif not named and feedback.outcome != "unknown":
+            yield EvidenceWrite(
+                f"{episode}>{version}", source, "progress" if feedback.outcome == "success" else "failure", SHARED / len(shown)
+            )
+
+
+def _led(episode: Episode) -> list[str]:
+    """The facts shown at the steps that the outcome rests on: those that led on to a success, those that failed in a failure; where
+    nothing is known of the steps, all that were shown."""
+    right = ("progress",) if episode.outcome == "success" else ("failure", "loss")
+    steps = {ordinal for ordinal, channel, _ in step_evidence(episode) if channel in right}
+    found = list(dict.fromkeys(fact for ordinal, step in enumerate(episode.steps) if ordinal in steps for fact in step.shown))
+    return found or _all("shown", episode)
 
 
 def _grounds(version: str, steps: Sequence[Step]) -> Iterable[Write]:
@@ -152,4 +216,4 @@ def _all(what: str, episode: Episode) -> list[str]:
 
 
 def _version_of(namespace: Namespace, name: str, fingerprint: str) -> str:
-    return f"e-{digest(namespace, name, fingerprint)}:{fingerprint[:8]}"
+    return f"{EPISODE}{digest(namespace, name, fingerprint)}:{fingerprint[:8]}"

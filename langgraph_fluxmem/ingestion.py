@@ -83,7 +83,7 @@ def remember(
         operation = "remember-" + _digest(namespace, [(draft.node, draft.digest) for draft in fresh], replaced, attempt)
         new, _ = yield EmbedFor(namespace, tuple((draft.text.hash, draft.embedded) for draft in fresh))
         made = {draft.node: f"{draft.node}:{_digest(operation, draft.digest)[:8]}" for draft in fresh}
-        writes: list[Write] = [_write(made[draft.node], draft) for draft in fresh]
+        writes: list[Write] = [fact_write(made[draft.node], draft) for draft in fresh]
         applied: Applied = yield Apply(Plan(operation, "remember", namespace, (*writes, *new.values()), provenance or Provenance()))
         if not applied.duplicate:
             versions.update(made)
@@ -116,7 +116,7 @@ def _drafts_of(item: object, what: str, namespace: Namespace, source: str | None
     position = _position(metadata.get("position"), what)
     node = "f-" + (_digest(namespace, name) if name else _digest(namespace, source, position, content, metadata))
     if len(content) <= limit:
-        return [_draft(node, content, metadata, source, position)]
+        return [drafted(node, content, metadata, source, position)]
     pieces = split(content, limit)
     first = metadata.get("start_index")
     start = first if isinstance(first, int) else 0
@@ -124,7 +124,7 @@ def _drafts_of(item: object, what: str, namespace: Namespace, source: str | None
     for index, piece in enumerate(pieces):
         if piece.strip():
             at = float(index) if position is None else position + index / len(pieces)
-            made.append(_draft(f"{node}-{index}", piece, {**metadata, "start_index": start}, source or node, at))
+            made.append(drafted(f"{node}-{index}", piece, {**metadata, "start_index": start}, source or node, at))
         start += len(piece)
     return made
 
@@ -143,7 +143,8 @@ def _parts_of(item: object, what: str) -> tuple[object, Mapping[str, Any], str |
     raise InvalidContentError(f"{what} is a {type(item).__name__}; {_EXPECTED}")
 
 
-def _draft(node: str, content: str, metadata: dict[str, Any], source: str | None, position: float | None) -> Draft:
+def drafted(node: str, content: str, metadata: dict[str, Any], source: str | None, position: float | None) -> Draft:
+    """A fact as it will be written: `node` holds `content`, standing at `position` of `source`."""
     speaker, when = _label(metadata.get("speaker"), "speaker"), metadata.get("time")
     said = f" ({when})" if isinstance(when, (str, int, float)) and str(when) else ""
     embedded = f"{speaker or ''}{said}: {content}".lstrip() if speaker or said else content
@@ -154,7 +155,7 @@ def _draft(node: str, content: str, metadata: dict[str, Any], source: str | None
     return Draft(node, _digest(content, metadata), content, metadata, source, position, speaker, text, embedded)
 
 
-def _write(version: str, draft: Draft) -> NodeWrite:
+def fact_write(version: str, draft: Draft) -> NodeWrite:
     return NodeWrite(
         version, draft.node, "fact", draft.body, (draft.text,), source=draft.source, position=draft.position, speaker=draft.speaker
     )

@@ -20,7 +20,7 @@ from langgraph_fluxmem.nodes import MemoryNodes, activation_of, fluxmem_nodes
 from langgraph_fluxmem.operators import Operators, RuleOperators, resolve_operators
 from langgraph_fluxmem.reading import Reader
 from langgraph_fluxmem.requests import Stage
-from langgraph_fluxmem.schema import Activation, Applied, Episode, Feedback, Situation
+from langgraph_fluxmem.schema import Activation, Applied, Episode, Feedback, Situation, Step
 from langgraph_fluxmem.stages import Stages
 
 if TYPE_CHECKING:
@@ -203,20 +203,28 @@ class FluxMem:
         return await self._arun(self.stages.recall(query, namespace=namespace, also=also, k=k, signals=signals))
 
     # -------------------------------------------------------------------------------------------------------------------- learning
-    def refine(self, activation: Activation, feedback: Feedback, *, k: int | None = None) -> Activation:
-        """Repair the activation by feedback: expand, prune or bypass [F 3.2]. Tentative: writes nothing.
+    def refine(
+        self, activation: Activation, feedback: Feedback, *, k: int | None = None, attempt: str | Sequence[Step] | None = None
+    ) -> Activation:
+        """Repair the activation by feedback: expand, prune, reshape or bypass [F 3.2]. Tentative: writes nothing.
 
-        On failure the result's `facts` are the next `k` that were not shown yet, chosen around those `used`; on success it comes back
-        as it is.
+        On failure the cause is found by the memory's model, or by rules. Where something was missing, `facts` are the next `k` that were not
+        shown yet, chosen around those `used`; where something misled, the others stay and the next best fill up; where a fact is too coarse
+        or too fine, `reshaped` has it in another grain. On success it comes back as it is; so it does after `max_rounds`.
+
+        `attempt` (what the agent answered, or its steps) asks for a self-check where the feedback's outcome is unknown: the model judges it,
+        and `checked` is what it said. Rules see an error in the last result, and no success.
 
         Raises:
             ForeignMemoryError: of another memory. UnknownIdError: `used` or `harmful` name what this memory does not hold.
         """
-        return self._run(self.stages.refine(activation, feedback, k=k))
+        return self._run(self.stages.refine(activation, feedback, k=k, attempt=attempt))
 
-    async def arefine(self, activation: Activation, feedback: Feedback, *, k: int | None = None) -> Activation:
+    async def arefine(
+        self, activation: Activation, feedback: Feedback, *, k: int | None = None, attempt: str | Sequence[Step] | None = None
+    ) -> Activation:
         """Async twin of `refine`."""
-        return await self._arun(self.stages.refine(activation, feedback, k=k))
+        return await self._arun(self.stages.refine(activation, feedback, k=k, attempt=attempt))
 
     def learn(self, target: Activation | str, feedback: Feedback, *, namespace: Sequence[str] | None = None) -> Applied:
         """Make feedback durable: for an activation, or later for a committed episode by its id or its run's id.
@@ -316,6 +324,7 @@ class FluxMem:
         actions: Reader | None = None,
         context: str = "memory_context",
         k: int = 10,
+        self_check: bool = False,
     ) -> MemoryNodes:
         """The nodes retrieve, refine and commit_episode, and the route between them, on this memory; see `nodes.fluxmem_nodes`."""
         return fluxmem_nodes(
@@ -330,6 +339,7 @@ class FluxMem:
             actions=actions,
             context=context,
             k=k,
+            self_check=self_check,
         )
 
     def as_retriever(

@@ -14,21 +14,26 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from langchain_core.runnables import Runnable, RunnableLambda
 
-from langgraph_fluxmem import execution
+from langgraph_fluxmem import execution, refinement
 from langgraph_fluxmem.branches import CommitsChannel, lineage_of
 from langgraph_fluxmem.errors import StateError
 from langgraph_fluxmem.execution import Execution
 from langgraph_fluxmem.learning import Repair, ended_badly, repair_after
 from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate
+from langgraph_fluxmem.pending import Pending, credited, held_open, shown_by, taken, tentative
 from langgraph_fluxmem.reading import Reader, StateReader, get
 from langgraph_fluxmem.requests import Stage
-from langgraph_fluxmem.schema import Activation, Episode, Feedback
+from langgraph_fluxmem.schema import Activation, Episode, Feedback, Step
 from langgraph_fluxmem.state import CHANNELS
 from langgraph_fluxmem.trace import Trace, appended, steps_of
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.memory import FluxMem
 
+CHECKED = 10
+"""Steps that a self-check looks at."""
+DETAIL = 500
+"""Characters of a feedback's detail that are stored with its episode."""
 _EPISODE = uuid.UUID("7f0f2c0e-6f0a-5d0e-9a53-1f3c0f1f7a12")
 _MIXIN = "class State(MessagesState, FluxMemState): ...   # from langgraph_fluxmem import FluxMemState"
 Route = Literal["again", "next", "done"]
@@ -58,17 +63,19 @@ def fluxmem_nodes(
     actions: Reader | None = None,
     context: str = "memory_context",
     k: int = 10,
+    self_check: bool = False,
 ) -> MemoryNodes:
     """Build the nodes. Without `mem` they use ``runtime.store`` of the graph they run in, when that is a `FluxMemStore`.
 
     `namespace` and `also` may hold ``{fields}``; `task`, `observation`, `notes`, `action`, `result`, `actions` say where the state holds them
-    (`reading.StateReader`); `context` is the key that receives the text for the prompt; at most `k` facts are recalled.
+    (`reading.StateReader`); `context` is the key that receives the text for the prompt; at most `k` facts are recalled. With `self_check` the
+    model that the memory was opened with says how a step went where `memory_feedback` does not (one call a step; rules see errors only).
 
     Raises:
         ConfigError, InvalidNamespaceError: at once, for arguments that cannot work.
     """
     reader = StateReader(task, observation, notes, action, result, actions)
-    bodies = _Bodies(NamespaceTemplate(namespace), tuple(NamespaceTemplate(other) for other in also), reader, context, k)
+    bodies = _Bodies(NamespaceTemplate(namespace), tuple(NamespaceTemplate(other) for other in also), reader, context, k, self_check)
     return MemoryNodes(
         retrieve=_node("retrieve", bodies.retrieve, mem, (*CHANNELS, context)),
         refine=_node("refine", bodies.refine, mem, (*CHANNELS, context)),
@@ -120,6 +127,7 @@ class _Bodies:
     reader: StateReader
     context: str
     k: int
+    self_check: bool
 
     def retrieve(self, mem: FluxMem, state: Any, run: Execution) -> Stage:
         namespace = self.namespace.resolve(run.context, run.configurable, run.user)
@@ -131,13 +139,17 @@ class _Bodies:
         trace: Trace = memory.get("trace", {}) if going_on else {}
         ended = memory.get("ended", [])
         repair = {**(memory.get("repair", {}) if going_on else {}), "ended": ended}
+        open_: Pending = memory.get("pending", {}) if going_on else {}
+        if going_on and self.reader.from_messages:
+            before = activation_of(state)
+            open_ = taken(open_, before, len(self.reader.message_steps(state, task=before.situation.task)[1]))
         situation = self.reader.situation(state, steps_of(trace))
         activation: Activation = yield from mem.stages.recall(
             situation, namespace=namespace, also=also, k=self.k, lineage=channel.get("lineage"), seen=channel.get("ids", []), repair=repair
         )
         episode = episode or _episode_id(run, channel)
         return {
-            "memory": {**_packed(activation, trace, episode=episode), "ended": ended},
+            "memory": {**_packed(activation, trace, open_, episode=episode), "ended": ended},
             self.context: activation.context,
             "memory_round": 0,
             "memory_feedback": None,
@@ -151,10 +163,18 @@ class _Bodies:
         activation = activation_of(state)
         feedback = _feedback(state)
         trace: Trace = memory.get("trace", {})
-        if not self.reader.from_messages:
-            taken = self.reader.step(state, activation.situation, feedback, [fact.id for fact in activation.facts])
-            if taken is not None:
-                step, changed = taken
+        open_: Pending = memory.get("pending", {})
+        if self.self_check and feedback.outcome == "unknown":
+            activation, feedback = yield from refinement.self_check(
+                activation, feedback, self._attempt(state, activation, trace), mem.operators
+            )
+        if self.reader.from_messages:
+            steps = self.reader.message_steps(state, task=activation.situation.task)[1]
+            open_ = taken(open_, activation, len(steps), feedback)
+        else:
+            done = self.reader.step(state, activation.situation, feedback, shown_by(activation))
+            if done is not None:
+                step, changed = done
                 trace = appended(trace, step)
                 assert step.action is not None
                 repair = repair_after(Repair.of(activation.repair), step.action, progress=step.progress, loss=step.loss, changed=changed)
@@ -166,14 +186,22 @@ class _Bodies:
         if decided == "again":
             activation = activation.model_copy(update={"situation": self.reader.situation(state, steps_of(trace))})
         activation = yield from mem.stages.refine(activation, feedback, again=decided == "again")
-        packed = _packed(activation, trace, episode=memory.get("episode"))
-        done = [step.action for step in steps_of(trace) if step.action is not None]
+        packed = _packed(activation, trace, held_open(open_, activation), episode=memory.get("episode"))
+        acted = [step.action for step in steps_of(trace) if step.action is not None]
         badly = feedback.done and (feedback.loss > 0 or feedback.outcome == "failure")
         ended = memory.get("ended", [])
-        packed["ended"] = ended_badly(ended, activation.situation.task, done) if badly else ended
-        packed["route"] = decided
-        packed["outcome"] = feedback.outcome
+        packed["ended"] = ended_badly(ended, activation.situation.task, acted) if badly else ended
+        packed |= {"route": decided, "outcome": feedback.outcome}
+        if feedback.detail or feedback.origin != "environment":
+            packed["told"] = {"detail": feedback.detail[:DETAIL], "origin": feedback.origin}
         return {"memory": packed, self.context: activation.context, "memory_round": round_ + 1, "memory_feedback": None}
+
+    def _attempt(self, state: Any, activation: Activation, trace: Trace) -> tuple[Step, ...]:
+        """What was done so far, for a self-check: at most the last `CHECKED` steps."""
+        if self.reader.from_messages:
+            return self.reader.message_steps(state, task=activation.situation.task)[1][-CHECKED:]
+        done = self.reader.step(state, activation.situation, Feedback(), ())
+        return (*steps_of(trace), *(done[:1] if done is not None else ()))[-CHECKED:]
 
     def commit(self, mem: FluxMem, state: Any, run: Execution) -> Stage:
         memory = _memory(state)
@@ -181,22 +209,38 @@ class _Bodies:
         channel = _channel(state, run)
         feedback = _feedback(state)
         outcome = feedback.outcome if feedback.outcome != "unknown" else memory.get("outcome", "unknown")
+        yield from refinement.check_ids(activation, (*feedback.used, *feedback.harmful), mem.id)
+        open_: Pending = memory.get("pending", {})
+        told = {"detail": feedback.detail[:DETAIL], "origin": feedback.origin} if feedback.detail else memory.get("told", {})
+        metadata: dict[str, Any] = {"feedback": told} if told else {}
         cursor = get(state, "memory_cursor")
         if self.reader.from_messages:
-            task, steps, cursor = self.reader.message_steps(state, [fact.id for fact in activation.facts], task=activation.situation.task)
+            task, steps, cursor = self.reader.message_steps(state, task=activation.situation.task)
             cursor = cursor or get(state, "memory_cursor")
+            open_ = taken(open_, activation, len(steps))
+            steps = credited(open_, steps, feedback)
         else:
             task, steps = activation.situation.task, tuple(steps_of(memory.get("trace", {})))
         episode = Episode(
-            task=task, steps=steps, outcome=outcome, score=sum(step.progress for step in steps), id=get(state, "memory_episode_id")
+            task=task,
+            steps=steps,
+            outcome=outcome,
+            score=sum(step.progress for step in steps),
+            id=get(state, "memory_episode_id"),
+            metadata=metadata,
         )
         provenance = run.provenance.model_copy(update={"lineage": channel.get("lineage")})
         committed: str = yield from mem.stages.commit(
-            episode, namespace=activation.namespace, provenance=provenance, seen=channel.get("ids", []), activation=activation.id
+            episode,
+            namespace=activation.namespace,
+            provenance=provenance,
+            seen=channel.get("ids", []),
+            activation=activation.id,
+            tentative=tentative(open_, activation),
         )
         ids = [*channel.get("ids", []), committed]
         return {
-            "memory": {**memory, "trace": {}, "repair": {}, "episode": None, "committed": committed},
+            "memory": {**memory, "trace": {}, "repair": {}, "pending": {}, "episode": None, "committed": committed},
             "memory_commits": {**channel, "ids": ids},
             "memory_episode_id": None,
             "memory_feedback": None,
@@ -205,12 +249,13 @@ class _Bodies:
         }
 
 
-def _packed(activation: Activation, trace: Trace, *, episode: str | None) -> dict[str, Any]:
-    """The `memory` channel: the activation without the texts of its facts, the trace of the episode, the repairs in force."""
+def _packed(activation: Activation, trace: Trace, open_: Pending, *, episode: str | None) -> dict[str, Any]:
+    """The `memory` channel: the activation without the texts of its facts, the trace of the episode, the repairs in force, and what waits
+    for the outcome."""
     slim = activation.model_dump(mode="json")
     slim["facts"] = [{**fact, "content": "", "metadata": {}} for fact in slim["facts"]]
     slim["context"] = ""
-    return {"activation": slim, "trace": trace, "repair": activation.repair, "episode": episode}
+    return {"activation": slim, "trace": trace, "repair": activation.repair, "pending": dict(open_), "episode": episode}
 
 
 def _channel(state: Any, run: Execution) -> CommitsChannel:

@@ -1,52 +1,159 @@
 """Stage II: feedback repairs the activation while a step goes on, and becomes evidence when it ends [F 3.2].
 
-Attribution by rules. Something shown misled -> over-connection: **prune** it. The outcome failed -> under-connection: **expand**, to what
-lies near the facts that proved right, or further down the ranking. Nothing shown helped, round after round -> the memory itself is
-harmful: **bypass** it for the rest of the step. Edits are tentative: they live in the activation, and so in graph state.
+What went wrong is attributed, by rules or by a chat model, to one of four causes, each with its edit:
+
+- under-connection: something needed was not shown -> **expand**, to what lies near the facts that proved right, or further down the ranking;
+- over-connection: something shown misled -> **prune** it; what else was shown stays, and the next best take its place;
+- granularity: what was shown is too coarse or too fine -> **reshape** it (`reshaping`);
+- the memory itself is harmful -> **bypass** it for the rest of the step.
+
+Edits are tentative: they live in the activation, and so in graph state. What the feedback itself names is never overruled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from langgraph_fluxmem.episodes import digest, fact_evidence
+from langgraph_fluxmem import reshaping
+from langgraph_fluxmem.activation import charged, kept_facts, query_text
+from langgraph_fluxmem.digests import digest
+from langgraph_fluxmem.episodes import episode_evidence, fact_evidence
 from langgraph_fluxmem.errors import ForeignMemoryError, UnknownIdError
-from langgraph_fluxmem.requests import Apply, EmbedFor, Load, Stage
-from langgraph_fluxmem.schema import Activation, EvidenceWrite, Feedback, NodeWrite, Plan, Provenance, TentativeEdit, Text, Write
+from langgraph_fluxmem.learning.situation import as_text
+from langgraph_fluxmem.operators.protocol import Attribute, Evaluate, Judgement, Operators
+from langgraph_fluxmem.requests import Apply, EmbedFor, Judge, Load, Stage
+from langgraph_fluxmem.schema import (
+    Activation,
+    EvidenceWrite,
+    Feedback,
+    NodeWrite,
+    Plan,
+    Provenance,
+    RecalledFact,
+    Step,
+    TentativeEdit,
+    Text,
+)
 from langgraph_fluxmem.text import content_hash, terms
 
-BYPASS_AFTER = 3
-"""Rounds of a step in which nothing shown was used and the outcome failed, after which memory is left out of the step."""
+if TYPE_CHECKING:
+    from langgraph_fluxmem.operators.schemas import Attributed, Evaluated
+    from langgraph_fluxmem.schema import Write
+
+READ = 2_000
+"""Characters of each shown fact, and of each result, that are read."""
 
 
-def attribute(activation: Activation, feedback: Feedback) -> tuple[TentativeEdit, ...]:
-    """Which edits this feedback calls for."""
-    edits: list[TentativeEdit] = []
+def refined(activation: Activation, feedback: Feedback, operators: Operators) -> Stage:
+    """The activation with this round's edits, and with what was shown and used so far. Its `facts` are those that stay: all, but for what
+    was pruned, unless the search goes on (expand, reshape) or memory is left out (bypass)."""
+    facts = activation.facts
+    shown = tuple(dict.fromkeys((*activation.shown, *(fact.id for fact in facts))))
+    known = {*shown, *(fact.id for fact in activation.reshaped)}
+    helpful = tuple(dict.fromkeys((*activation.used, *(name for name in feedback.used if name in known))))
+    edits: tuple[TentativeEdit, ...] = ()
     if feedback.harmful:
-        edits.append(TentativeEdit(action="prune", targets=feedback.harmful, reason="over-connection: these misled"))
+        edits = (TentativeEdit(action="prune", targets=feedback.harmful, reason="over-connection: these misled", named=True),)
     if feedback.outcome == "failure":
-        helpful = tuple(dict.fromkeys((*activation.used, *feedback.used)))
-        if not helpful and activation.round + 1 >= BYPASS_AFTER:
-            edits.append(TentativeEdit(action="bypass", reason=f"harmful: nothing shown helped in {activation.round + 1} rounds"))
-        elif helpful:
-            edits.append(TentativeEdit(action="expand", targets=helpful, reason="under-connection: more of what lies near these is needed"))
-        else:
-            edits.append(TentativeEdit(action="expand", reason="under-connection: what was shown did not do"))
-    return tuple(edits)
-
-
-def refined(activation: Activation, feedback: Feedback) -> Activation:
-    """The activation with this round's edits, and with what was shown and used so far; its facts are still those of the round before."""
-    shown = tuple(dict.fromkeys((*activation.shown, *(fact.id for fact in activation.facts))))
-    used = tuple(dict.fromkeys((*activation.used, *(used for used in feedback.used if used in set(shown)))))
+        activation, found = yield from _attributed(activation, feedback, helpful, operators)
+        edits += found
+    cut = {target for edit in edits if edit.action == "prune" for target in edit.targets}
+    goes_on = any(edit.action in ("expand", "reshape", "bypass") for edit in edits)
     return activation.model_copy(
         update={
             "round": activation.round + 1,
-            "edits": (*activation.edits, *attribute(activation, feedback)),
+            "edits": (*activation.edits, *edits),
             "shown": shown,
-            "used": used,
+            "used": helpful,
+            "facts": () if goes_on else tuple(fact for fact in facts if fact.id not in cut),
+            "reshaped": tuple(fact for fact in activation.reshaped if fact.id not in cut),
         }
     )
+
+
+def _attributed(activation: Activation, feedback: Feedback, helpful: tuple[str, ...], operators: Operators) -> Stage:
+    """(the activation with the price of judging, and with what was reshaped; the edits that the cause calls for)."""
+    kept: tuple[RecalledFact, ...] = yield from kept_facts(activation)
+    shown = list({fact.id: fact for fact in (*kept, *activation.reshaped, *activation.facts)}.values())
+    misled = sum(edit.action == "prune" for edit in activation.edits) + bool(feedback.harmful)
+    task = Attribute(
+        task=query_text(activation.situation),
+        shown=tuple(fact.content[:READ] for fact in shown),
+        detail=feedback.detail,
+        used=tuple(index for index, fact in enumerate(shown) if fact.id in helpful),
+        harmful=tuple(index for index, fact in enumerate(shown) if fact.id in feedback.harmful),
+        round=activation.round,
+        misled=misled,
+    )
+    judgement: Judgement[Attributed] = yield Judge(task, operators)
+    activation = charged(activation, judgement)
+    value = judgement.value
+    targets = [shown[index] for index in dict.fromkeys(value.targets)]
+    reason = f"{value.cause}: {value.reason}"
+    if value.cause == "harmful":
+        return activation, (TentativeEdit(action="bypass", reason=reason),)
+    if value.cause == "none":
+        return activation, ()
+    if value.cause == "granularity":
+        activation, edits = yield from _reshaped(activation, targets, feedback, reason, operators, finer=value.finer)
+        if edits:
+            return activation, edits
+    if value.cause == "over-connection":
+        cut = tuple(fact.id for fact in targets if fact.id not in helpful and fact.id not in feedback.harmful)
+        edits = (TentativeEdit(action="prune", targets=cut, reason=reason),) if cut else ()
+        if edits or feedback.harmful:
+            more = "under-connection: more of what lies near these is needed"
+            return activation, (*edits, TentativeEdit(action="expand", targets=helpful, reason=more)) if helpful else edits
+    near = (*helpful, *(fact.id for fact in targets if value.cause == "under-connection"))
+    return activation, (TentativeEdit(action="expand", targets=tuple(dict.fromkeys(near)), reason=reason),)
+
+
+def _reshaped(
+    activation: Activation, targets: Sequence[RecalledFact], feedback: Feedback, reason: str, operators: Operators, *, finer: bool
+) -> Stage:
+    done = {target for edit in activation.edits if edit.action == "reshape" for target in edit.targets}
+    tentative = {fact.id for fact in activation.reshaped}
+    facts = [fact for fact in targets if fact.id not in done and fact.id not in tentative and fact.content][
+        : reshaping.FEW if finer else None
+    ]
+    if not facts:
+        return activation, ()
+    query = f"{activation.situation.task}\n{feedback.detail}".strip()
+    versions, judgements = yield from reshaping.reshape(activation.id, facts, query, operators, finer=finer)
+    for judgement in judgements:
+        activation = charged(activation, judgement)
+    if not versions:
+        return activation, ()
+    reshaped = {fact.id: fact for fact in (*activation.reshaped, *versions)}
+    edit = TentativeEdit(action="reshape", targets=tuple(fact.id for fact in facts), reason=reason)
+    return activation.model_copy(update={"reshaped": tuple(reshaped.values())}), (edit,)
+
+
+def self_check(activation: Activation, feedback: Feedback, attempt: str | Sequence[Step], operators: Operators) -> Stage:
+    """Let the operators say how `attempt` went. Returns (the activation with the price and with `checked`, the feedback to go by).
+
+    What the feedback says already stays: `used`, `harmful`, `done`. Rules know an error when they see one, and no success.
+    """
+    steps = (
+        (("", attempt),)
+        if isinstance(attempt, str)
+        else tuple((as_text(step.action) if step.action else "", step.result) for step in attempt)
+    )
+    task = Evaluate(activation.situation.task, tuple((action, result[-READ:]) for action, result in steps))
+    judgement: Judgement[Evaluated] = yield Judge(task, operators)
+    said = judgement.value
+    checked = Feedback(
+        outcome=said.outcome,
+        progress=feedback.progress if feedback.progress is not None else said.progress,
+        loss=said.loss if said.outcome == "failure" else 0.0,
+        used=feedback.used,
+        harmful=feedback.harmful,
+        done=feedback.done,
+        detail=feedback.detail or said.detail,
+        origin="model" if judgement.by == "model" else "system",
+    )
+    return charged(activation, judgement).model_copy(update={"checked": checked}), checked
 
 
 def check_ids(activation: Activation, ids: Sequence[str], memory: str) -> Stage:
@@ -59,7 +166,8 @@ def check_ids(activation: Activation, ids: Sequence[str], memory: str) -> Stage:
         raise ForeignMemoryError(
             f"the activation belongs to the memory {activation.memory!r}, this is {memory!r}; give it to the memory it was recalled from"
         )
-    known = {fact.id for fact in activation.facts} | {step.id for step in activation.steps} | {*activation.shown, *activation.used}
+    shown = (*activation.facts, *activation.steps, *activation.episodes, *activation.reshaped)
+    known = {one.id for one in shown} | {*activation.shown, *activation.used}
     missing = {name: name.partition("#")[0] for name in ids if name not in known}
     if missing:
         for namespace in (activation.namespace, *activation.also):
@@ -72,7 +180,11 @@ def check_ids(activation: Activation, ids: Sequence[str], memory: str) -> Stage:
 
 
 def learn(activation: Activation, feedback: Feedback, *, provenance: Provenance) -> Stage:
-    """Make feedback on an activation durable, once: the query becomes a task that its facts have served, or not. Returns `Applied`."""
+    """Make feedback on an activation durable, once: the query becomes a task that its facts have served, or not. Returns `Applied`.
+
+    What proved right or misled in the rounds before counts with it; what was pruned before a success is weakened; what was reshaped and
+    proved right becomes a fact.
+    """
     operation = f"learn-{digest(activation.id, feedback.model_dump(mode='json'))}"
     node = f"u-{digest(activation.id)}"
     version = f"{node}:{operation[-8:]}"
@@ -80,21 +192,32 @@ def learn(activation: Activation, feedback: Feedback, *, provenance: Provenance)
     text = Text("task", content_hash(task), " ".join(terms(task)))
     new, _ = yield EmbedFor(activation.namespace, ((text.hash, task),))
     body = {"task": task, "outcome": feedback.outcome, "detail": feedback.detail, "origin": feedback.origin, "steps": []}
+    episodes = {episode.id for episode in activation.episodes}
+    named = {target for edit in activation.edits if edit.action == "prune" and edit.named for target in edit.targets}
 
     def facts(ids: Sequence[str]) -> list[str]:
-        return [name for name in ids if "#" not in name]
+        return [name for name in ids if "#" not in name and name not in episodes]
 
+    used = facts((*activation.used, *feedback.used))
+    harmful = [name for name in facts((*sorted(named), *feedback.harmful)) if name not in used]
+    told = bool(feedback.used or feedback.harmful or activation.used or named)
+    spoken = reshaping.spoken_for(activation.reshaped, feedback.outcome, used)
+    versions = yield from reshaping.stored(spoken, activation.namespace, activation.hidden)
+    shown = [fact.id for fact in (*activation.facts, *spoken)]
     writes: list[Write] = [
         NodeWrite(version, node, "episode", body, (text,)),
         *new.values(),
+        *versions,
         *fact_evidence(
             version,
             activation.id,
             feedback.outcome,
-            used=facts(feedback.used),
-            harmful=facts(feedback.harmful),
-            shown=[] if feedback.used or feedback.harmful else [fact.id for fact in activation.facts],
+            used=used,
+            harmful=harmful,
+            shown=[] if told else shown,
+            pruned=sorted(activation.pruned - named),
         ),
+        *episode_evidence(version, activation.id, feedback, sorted(episodes)),
         *(EvidenceWrite(step, activation.id, "progress", 1.0) for step in feedback.used if "#" in step),
         *(EvidenceWrite(step, activation.id, "failure", 1.0) for step in feedback.harmful if "#" in step),
     ]

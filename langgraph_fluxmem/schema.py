@@ -226,6 +226,8 @@ class TentativeEdit(_Frozen):
     action: EditAction
     targets: tuple[str, ...] = ()
     reason: str = ""
+    named: bool = False
+    """Whether the feedback itself named the targets, and nobody had to find them."""
 
 
 class Activation(BaseModel):
@@ -254,6 +256,11 @@ class Activation(BaseModel):
     """Ids of facts shown in earlier rounds of this step, oldest first."""
     used: tuple[str, ...] = ()
     """Ids of facts that earlier rounds of this step proved right."""
+    reshaped: tuple[RecalledFact, ...] = ()
+    """Finer or more abstract versions of facts shown before; they stand first in the context. Tentative: stored once the step's outcome speaks
+    for them, beside the fact they were made of (``why.path``)."""
+    checked: Feedback | None = None
+    """What the self-check of the last round said, where one was asked for."""
     repair: dict[str, JsonValue] = Field(default_factory=dict)
     """State of the within-episode repairs (`learning.repair.Repair` as JSON)."""
     hidden: tuple[str, ...] = ()
@@ -277,6 +284,12 @@ class Activation(BaseModel):
     def pruned(self) -> frozenset[str]:
         """Ids that this step's edits have cut."""
         return frozenset(target for edit in self.edits if edit.action == "prune" for target in edit.targets)
+
+    @property
+    def around(self) -> tuple[str, ...]:
+        """Ids of the facts whose surroundings are searched: those that proved right, and those the last expansion named."""
+        last = next((edit.targets for edit in reversed(self.edits) if edit.action == "expand"), ())
+        return tuple(dict.fromkeys((*self.used, *last)))
 
     @property
     def bypassed(self) -> bool:

@@ -14,7 +14,7 @@ from langgraph_fluxmem.errors import ConfigError, ForeignMemoryError, InvalidCon
 from langgraph_fluxmem.namespaces import check_namespace
 from langgraph_fluxmem.operators import Operators, RuleOperators
 from langgraph_fluxmem.requests import Call, Load, Stage, Undo
-from langgraph_fluxmem.schema import Action, Activation, Advice, Applied, Episode, Feedback, Provenance, Situation
+from langgraph_fluxmem.schema import Action, Activation, Advice, Applied, Episode, Feedback, Provenance, Situation, Step
 from langgraph_fluxmem.text import check_text
 
 Advisor = Callable[[Activation, Sequence[Action]], list[Advice]]
@@ -69,16 +69,29 @@ class Stages:
         )
         return (yield from self._formed(activation, signals=signals, lineage=lineage, seen=tuple(seen)))
 
-    def refine(self, activation: Activation, feedback: Feedback, *, k: int | None = None, again: bool = True) -> Stage:
-        """Repair an activation; without `again` only what was shown and used is noted."""
+    def refine(
+        self,
+        activation: Activation,
+        feedback: Feedback,
+        *,
+        k: int | None = None,
+        again: bool = True,
+        attempt: str | Sequence[Step] | None = None,
+    ) -> Stage:
+        """Repair an activation; without `again` only what was shown and used is noted. With an `attempt` and an outcome that is unknown the
+        operators say how it went."""
         yield from refinement.check_ids(activation, (*feedback.used, *feedback.harmful), self.memory)
         if k is not None:
             activation = activation.model_copy(update={"k": _at_least_one(k)})
+        activation = activation.model_copy(update={"checked": None})
+        if attempt is not None and feedback.outcome == "unknown":
+            activation, feedback = yield from refinement.self_check(activation, feedback, attempt, self.operators)
         if feedback.outcome == "success" or feedback.done or not again:
             return activation.bind(self.advisor)
-        if activation.round + 1 > self.config.max_rounds:
+        if activation.round + 1 > self.config.max_rounds or (feedback.outcome == "unknown" and not feedback.harmful):
             return activation.bind(self.advisor)
-        return (yield from self._formed(refinement.refined(activation, feedback)))
+        restored: Activation = yield from self.restore(activation)
+        return (yield from self._formed((yield from refinement.refined(restored, feedback, self.operators))))
 
     def learn(self, target: Activation | str, feedback: Feedback, *, namespace: Sequence[str] | None, provenance: Provenance) -> Stage:
         """Make feedback durable."""
@@ -102,6 +115,7 @@ class Stages:
         provenance: Provenance,
         seen: Sequence[str] = (),
         activation: str | None = None,
+        tentative: episodes.Tentative | None = None,
     ) -> Stage:
         """Store an episode; returns the commit id."""
         if not isinstance(episode, Episode):
@@ -114,6 +128,7 @@ class Stages:
                 seen=seen,
                 activation=activation,
                 learning=self.config.learning,
+                tentative=tentative,
             )
         )
 

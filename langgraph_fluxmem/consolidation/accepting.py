@@ -18,7 +18,7 @@ from langgraph_fluxmem.consolidation.maturity import status_of
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.settings import Settings
 from langgraph_fluxmem.consolidation.snapshot import KIND, cursor_name, looked_up_to, operation_id
-from langgraph_fluxmem.episodes import digest
+from langgraph_fluxmem.digests import digest
 from langgraph_fluxmem.errors import StaleError
 from langgraph_fluxmem.requests import Call, EmbedFor, Hidden, LearnedOf, Stage
 from langgraph_fluxmem.schema import Applied, EdgeWrite, EvidenceWrite, Namespace, NodeWrite, Plan, Provenance, Text, Write

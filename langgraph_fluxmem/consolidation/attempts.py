@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from langgraph_fluxmem.episodes import digest
+from langgraph_fluxmem.digests import digest
 from langgraph_fluxmem.learning import derived
 from langgraph_fluxmem.learning.situation import FUNCTION_WORDS, MAX_SPAN, as_text, parse, words
 from langgraph_fluxmem.schema import Action, Outcome

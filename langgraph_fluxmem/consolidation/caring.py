@@ -13,7 +13,7 @@ from langgraph_fluxmem.consolidation.facts import ALIKE, NOTE, content_of, note_
 from langgraph_fluxmem.consolidation.maturity import beta_quantile
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.settings import Settings
-from langgraph_fluxmem.episodes import digest
+from langgraph_fluxmem.digests import digest
 from langgraph_fluxmem.requests import Call, EmbedFor, LearnedOf, Load, Stage
 from langgraph_fluxmem.schema import EdgeWrite, NodeWrite, Text, Write
 from langgraph_fluxmem.text import content_hash, terms

@@ -11,7 +11,7 @@ from langgraph_fluxmem.consolidation.attempts import Attempt, latest, read
 from langgraph_fluxmem.consolidation.induction import Induced, induce, warn
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.replaying import Replayed, replay_skill
-from langgraph_fluxmem.episodes import digest
+from langgraph_fluxmem.digests import digest
 from langgraph_fluxmem.operators.protocol import Cost, Induce, Judgement, Operators
 from langgraph_fluxmem.operators.schemas import Drafted
 from langgraph_fluxmem.requests import Hidden, Judge, LearnedOf, Stage

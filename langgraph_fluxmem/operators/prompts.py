@@ -88,7 +88,7 @@ def _attribute(task: Attribute) -> str:
         (
             _tag("task", task.task),
             _listed("shown", task.shown),
-            f"Proved right: {list(task.used)}. Misled: {list(task.harmful)}. Round: {task.round}.",
+            f"Proved right: {list(task.used)}. Misled: {list(task.harmful)}. Round: {task.round}. Rounds in which something misled: {task.misled}.",
             _tag("feedback", task.detail),
         )
     )

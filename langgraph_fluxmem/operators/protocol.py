@@ -13,7 +13,10 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_c
 from pydantic import JsonValue
 
 from langgraph_fluxmem.operators import schemas
+from langgraph_fluxmem.text import terms
 
+FAITHFUL = 0.5
+"""Share of a reshaped text's terms that its memory must have. What is made up, or in another language, is refused."""
 T = TypeVar("T", bound=schemas.Answer)
 T_co = TypeVar("T_co", bound=schemas.Answer, covariant=True)
 
@@ -94,7 +97,8 @@ class Evaluate(Task[schemas.Evaluated]):
 
 @dataclass(frozen=True, slots=True)
 class Attribute(Task[schemas.Attributed]):
-    """Why did what was shown not do? `used` and `harmful` are indices into `shown`; `round` counts from 0."""
+    """Why did what was shown not do? `used` and `harmful` are indices into `shown`; `round` counts from 0, `misled` the rounds in which
+    something shown misled, this one included."""
 
     operator = "attribute"
     answer = schemas.Attributed
@@ -104,6 +108,7 @@ class Attribute(Task[schemas.Attributed]):
     used: tuple[int, ...] = ()
     harmful: tuple[int, ...] = ()
     round: int = 0
+    misled: int = 0
 
     def check(self, value: schemas.Attributed) -> str | None:
         return _in_range(value.targets, len(self.shown))
@@ -120,7 +125,18 @@ class Reshape(Task[schemas.Reshaped]):
     finer: bool = True
 
     def check(self, value: schemas.Reshaped) -> str | None:
-        return None if any(text.strip() for text in value.texts) else "no text; give at least one"
+        texts = [text for text in value.texts if text.strip()]
+        if not texts:
+            return "no text; give at least one"
+        known = set(terms(self.text))
+        for text in texts:
+            said = set(terms(text))
+            if len(said & known) < FAITHFUL * len(said):
+                return f"{text[:60]!r} says what the memory does not say; use its own words"
+            unknown = sorted(word for word in said - known if any(char.isdigit() for char in word))
+            if unknown:
+                return f"the memory does not say {unknown[0]!r}; leave it out"
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from langgraph_fluxmem.operators.protocol import (
 from langgraph_fluxmem.text import terms
 
 BYPASS_AFTER = 3
-"""Rounds without anything useful after which memory itself is called harmful."""
+"""Rounds in which something misled, and nothing helped, after which memory itself is called harmful."""
 COARSE = 400
 """Characters from which a memory that holds what was asked for is called too coarse."""
 ENOUGH = 0.8
@@ -75,6 +75,8 @@ def _evaluate(task: Evaluate) -> schemas.Evaluated:
 
 
 def _attribute(task: Attribute) -> schemas.Attributed:
+    if not task.used and task.misled >= BYPASS_AFTER:
+        return schemas.Attributed(cause="harmful", reason=f"what was shown misled in {task.misled} rounds, and nothing of it helped")
     if task.harmful:
         return schemas.Attributed(cause="over-connection", targets=list(task.harmful), reason="these misled")
     wanted = set(terms(f"{task.task} {task.detail}"))
@@ -85,8 +87,6 @@ def _attribute(task: Attribute) -> schemas.Attributed:
     ]
     if coarse:
         return schemas.Attributed(cause="granularity", targets=coarse, reason="these hold what was asked for among much else")
-    if not task.used and task.round + 1 >= BYPASS_AFTER:
-        return schemas.Attributed(cause="harmful", reason=f"nothing shown helped in {task.round + 1} rounds")
     if task.used:
         return schemas.Attributed(cause="under-connection", targets=list(task.used), reason="more of what lies near these is needed")
     return schemas.Attributed(cause="under-connection", reason="what was shown did not do")

@@ -44,6 +44,9 @@ class Attributed(Answer):
         "granularity: what was shown is too coarse or too fine; harmful: memory as a whole misled; none: memory is not to blame"
     )
     targets: list[int] = Field(default_factory=list, description="Indices of the shown memories this is about")
+    finer: bool = Field(
+        default=True, description="For granularity: true where finer parts are needed, false where one more abstract text would do"
+    )
     reason: str = Field(default="", description="One sentence")
 
 

@@ -85,7 +85,9 @@ def test_the_rules_say_sensible_things():
     assert rules.judge(Evaluate("t", (("do", "Error: no such file"),))).value.outcome == "failure"
     assert rules.judge(Evaluate("t", (("do", "done"),))).value.outcome == "unknown"
     assert rules.judge(Attribute("t", ("a",), used=(0,))).value.cause == "under-connection"
-    assert rules.judge(Attribute("t", ("a",), round=2)).value.cause == "harmful"
+    assert rules.judge(Attribute("t", ("a",), harmful=(0,), misled=2)).value.cause == "over-connection"
+    assert rules.judge(Attribute("t", ("a",), harmful=(0,), misled=3)).value.cause == "harmful"
+    assert rules.judge(Attribute("t", ("a", "b"), used=(1,), harmful=(0,), misled=3)).value.cause == "over-connection"
     assert rules.judge(Attribute("find the red pen", ("x" * 500 + " the red pen to find",))).value.cause == "granularity"
     assert rules.judge(EXAMPLES["reshape"][0]).value.texts == ["Ada lives in Rome."]
     assert rules.judge(Reshape("Ada lives in Rome. Ada likes Rome a lot. Tea.", "", finer=False)).value.texts[0].startswith("Ada")
@@ -156,6 +158,8 @@ def test_a_model_is_told_what_was_wrong_and_asked_once_more():
         ("verify", {"scores": [1.0, 7.0]}, "outside of 0 to 1"),
         ("attribute", {"cause": "harmful", "targets": [5], "reason": ""}, r"indices \[5\] are out of range; there are 2"),
         ("reshape", {"texts": [" "]}, "no text"),
+        ("reshape", {"texts": ["Quite another story about dragons."]}, "says what the memory does not say"),
+        ("reshape", {"texts": ["Ada lives in Rome since 1999."]}, "the memory does not say '1999'"),
         ("induce", {"name": "n", "when": "w", "steps": [{"template": 9, "text": "x"}]}, "out of range"),
         ("induce", {"name": "n", "when": "w", "steps": [{"template": None, "text": "x"}]}, "none of its steps"),
         ("rewrite", {"name": " ", "when": "w", "steps": [{"template": 0, "text": "x"}]}, "no name"),

@@ -13,7 +13,8 @@ from langgraph_fluxmem.activation import form, query_text
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.errors import FeedbackError, ForeignMemoryError, UnknownIdError
 from langgraph_fluxmem.learned import Learned
-from langgraph_fluxmem.requests import Apply, Embed, EmbedFor, Fetch, Hidden, LearnedOf, Load, Views
+from langgraph_fluxmem.operators import RuleOperators
+from langgraph_fluxmem.requests import Apply, Embed, EmbedFor, Fetch, Hidden, Judge, LearnedOf, Load, Views
 from langgraph_fluxmem.schema import (
     Activation,
     Applied,
@@ -151,24 +152,42 @@ def test_ids_are_checked_against_the_activation_and_then_the_ledger() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------------------- refine
+def refined(start: Activation, feedback: Feedback, operators: Any = None) -> Activation:
+    answers = {Judge: lambda request: request.operators.judge(request.task), Load: {}}
+    return run(refinement.refined(start, feedback, operators or RuleOperators()), answers)[0]
+
+
+def edits(start: Activation, feedback: Feedback) -> list[tuple[str, tuple[str, ...]]]:
+    return [(edit.action, edit.targets) for edit in refined(start, feedback).edits[len(start.edits) :]]
+
+
 def test_refinement_attributes_feedback_to_expand_prune_and_bypass() -> None:
-    (prune, expand) = refinement.attribute(activation(), Feedback(outcome="failure", used=["f-a:1"], harmful=["f-b:1"]))
-    assert (prune.action, prune.targets) == ("prune", ("f-b:1",))
-    assert (expand.action, expand.targets) == ("expand", ("f-a:1",))
-    (plain,) = refinement.attribute(activation(), Feedback(outcome="failure"))
-    assert (plain.action, plain.targets) == ("expand", ())
-    (bypass,) = refinement.attribute(activation(round=2), Feedback(outcome="failure"))
-    assert bypass.action == "bypass"
-    assert refinement.attribute(activation(round=2, used=("f-a:1",)), Feedback(outcome="failure"))[0].action == "expand"
-    assert refinement.attribute(activation(), Feedback(outcome="success")) == ()
+    assert edits(activation(), Feedback(outcome="failure", used=["f-a:1"], harmful=["f-b:1"])) == [
+        ("prune", ("f-b:1",)),
+        ("expand", ("f-a:1",)),
+    ]
+    assert edits(activation(), Feedback(outcome="failure")) == [("expand", ())]
+    assert edits(activation(round=4), Feedback(outcome="failure")) == [("expand", ())], "what does not help does no harm"
+    assert edits(activation(), Feedback(outcome="failure", harmful=["f-b:1"])) == [("prune", ("f-b:1",))]
+    misled = (TentativeEdit(action="prune", targets=("f-x:1",)), TentativeEdit(action="prune", targets=("f-y:1",)))
+    assert edits(activation(edits=misled), Feedback(outcome="failure", harmful=["f-b:1"])) == [("prune", ("f-b:1",)), ("bypass", ())]
+    helped = activation(edits=misled, used=("f-a:1",))
+    assert [edit for edit, _ in edits(helped, Feedback(outcome="failure", harmful=["f-b:1"]))] == ["prune", "expand"]
+    assert edits(activation(), Feedback(outcome="success")) == []
+    assert edits(activation(), Feedback()) == [], "an unknown outcome calls for nothing"
 
 
 def test_refinement_keeps_what_was_shown_and_used() -> None:
-    once = refinement.refined(activation(), Feedback(outcome="failure", used=["f-a:1"]))
-    assert (once.round, once.shown, once.used) == (1, ("f-a:1", "f-b:1", "f-c:1"), ("f-a:1",))
-    twice = refinement.refined(once, Feedback(outcome="failure", harmful=["f-b:1"]))
+    once = refined(activation(), Feedback(outcome="failure", used=["f-a:1"]))
+    assert (once.round, once.shown, once.used, once.facts) == (1, ("f-a:1", "f-b:1", "f-c:1"), ("f-a:1",), ())
+    twice = refined(once, Feedback(outcome="failure", harmful=["f-b:1"]))
     assert twice.round == 2
     assert twice.pruned == {"f-b:1"}
+
+
+def test_refinement_by_pruning_leaves_the_others_where_they_are() -> None:
+    pruned = refined(activation(), Feedback(outcome="failure", harmful=["f-b:1"]))
+    assert [fact.id for fact in pruned.facts] == ["f-a:1", "f-c:1"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------- formation
@@ -223,7 +242,12 @@ def test_a_late_judgement_appends_evidence_to_every_variant() -> None:
     _, asked = run(episodes.judge("e1", Feedback(outcome="success"), namespace=None, provenance=Provenance()), answers)
     plans = [request.plan for request in asked if isinstance(request, Apply)]
     assert len(plans) == 2
-    assert all(isinstance(write, EvidenceWrite | EdgeWrite) for plan in plans for write in plan.writes)
+    assert all(isinstance(write, EvidenceWrite | EdgeWrite | NodeWrite) for plan in plans for write in plan.writes)
+    notes = [write for plan in plans for write in plan.writes if isinstance(write, NodeWrite)]
+    assert len(notes) == 2
+    assert {(note.body["outcome"], note.body["of"] != note.id) for note in notes} == {("success", True)}, (
+        "the signal is kept; the trajectory is left alone"
+    )
     with pytest.raises(FeedbackError):
         run(episodes.judge("e1", Feedback(), namespace=None, provenance=Provenance()), answers)
     with pytest.raises(UnknownIdError):
