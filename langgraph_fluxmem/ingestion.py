@@ -15,12 +15,12 @@ from typing import Any
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
 
-from langgraph_fluxmem.dates import spelt, time_text
 from langgraph_fluxmem.errors import InvalidContentError
+from langgraph_fluxmem.indexing import fact_terms
 from langgraph_fluxmem.requests import Apply, EmbedFor, Fetch, Stage
 from langgraph_fluxmem.schema import Applied, Namespace, NodeWrite, Plan, Provenance, Text, Write
 from langgraph_fluxmem.storing.values import checked
-from langgraph_fluxmem.text import QUESTION, check_text, content_hash, is_question, split, terms
+from langgraph_fluxmem.text import check_text, content_hash, split
 
 Document_ = str | Document | BaseMessage
 Rememberable = Document_ | Iterable[Document_]
@@ -148,10 +148,7 @@ def drafted(node: str, content: str, metadata: dict[str, Any], source: str | Non
     speaker, when = _label(metadata.get("speaker"), "speaker"), metadata.get("time")
     said = f" ({when})" if isinstance(when, (str, int, float)) and str(when) else ""
     embedded = f"{speaker or ''}{said}: {content}".lstrip() if speaker or said else content
-    index = [*terms(speaker or ""), *terms(spelt(content)), *terms(time_text(when))]
-    if is_question(content):
-        index.append(QUESTION)
-    text = Text("content", content_hash(embedded), " ".join(index))
+    text = Text("content", content_hash(embedded), fact_terms(content, speaker, when))
     return Draft(node, _digest(content, metadata), content, metadata, source, position, speaker, text, embedded)
 
 

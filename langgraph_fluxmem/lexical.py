@@ -69,7 +69,7 @@ class Collection(ABC):
     def made(self, postings: Postings) -> list[Part]:
         """The part of each term, given the facts that hold it and how often each does; none is empty."""
 
-    def scores(self, terms: Mapping[str, int]) -> Scores:
+    def scores(self, terms: Mapping[str, float]) -> Scores:
         """(size,) BM25 of every document for terms, which count as often as the query has them."""
         out = np.zeros(self.size, np.float32)
         rows: list[NDArray[np.integer]] = []
@@ -88,7 +88,7 @@ class Collection(ABC):
             out += np.bincount(np.concatenate(rows), np.concatenate(values), self.size)
         return out
 
-    def _parts_of(self, terms: Mapping[str, int]) -> list[Part]:
+    def _parts_of(self, terms: Mapping[str, float]) -> list[Part]:
         with self._lock:
             missing = [term for term in terms if term not in self._parts]
             if missing:

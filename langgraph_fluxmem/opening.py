@@ -11,7 +11,9 @@ from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.embeddings import Embedder, resolve
 from langgraph_fluxmem.engine import Engine
 from langgraph_fluxmem.errors import ConfigError
+from langgraph_fluxmem.indexing import indexed_again
 from langgraph_fluxmem.ledger import Ledger
+from langgraph_fluxmem.text import VERSION
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -53,6 +55,7 @@ def _open_engine(address: str | Path, embedder: Embedder, config: Config) -> Eng
     ledger = Ledger.open(address, durability=config.durability, busy_timeout=config.busy_timeout)
     try:
         ledger.check_embedding(embedder.fingerprint, embedder.dims)
+        ledger.check_terms(VERSION, indexed_again)
         return Engine(ledger, embedder, config, address if isinstance(address, Path) else None)
     except BaseException:
         ledger.close()

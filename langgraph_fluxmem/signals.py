@@ -9,24 +9,22 @@ cost on 1,200 docstrings of Python's library (first sentence -> the rest).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from types import MappingProxyType
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from langgraph_fluxmem.dates import spelt
 from langgraph_fluxmem.errors import ConfigError
 from langgraph_fluxmem.index.top import top
 from langgraph_fluxmem.index.view import NamespaceView
 from langgraph_fluxmem.lexical import Facts, Sources, Surroundings
 from langgraph_fluxmem.links import node_of
+from langgraph_fluxmem.querying import asked_terms, languages_of
 from langgraph_fluxmem.schema import Vector
-from langgraph_fluxmem.text import QUESTION, terms
+from langgraph_fluxmem.text import QUESTION
 from langgraph_fluxmem.windows import Windows, windows_of
 
 Scores = NDArray[np.float32]
@@ -65,6 +63,7 @@ class Background:
         self.questions: NDArray[np.bool_] = np.zeros(view.size, dtype=bool)
         """(size,) which facts are questions."""
         self.questions[view.rows_with(QUESTION)] = True
+        self.languages = languages_of(view)
         self.any_questions = bool(self.questions.any())
         self.substance: Scores = np.minimum(view.lengths / np.float32(SUBSTANTIAL), np.float32(1))
         """(size,) see the signal."""
@@ -90,12 +89,12 @@ class Bench:
         return self.background.windows
 
     @cached_property
-    def terms(self) -> Mapping[str, int]:
-        """The query's terms, and how often each occurs."""
-        return terms_of(self.query.text)
+    def terms(self) -> Mapping[str, float]:
+        """The query's terms, and how much each counts."""
+        return asked_terms(self.query.text, self.view, self.background.languages)
 
     @cached_property
-    def postings(self) -> list[tuple[int, Rows, Scores]]:
+    def postings(self) -> list[tuple[float, Rows, Scores]]:
         """For each of the query's terms that occurs: times in the query, the rows that hold it, and how often each does."""
         found = [(times, *self.view.posting(term)) for term, times in self.terms.items()]
         return [(times, rows, frequencies.astype(np.float32)) for times, rows, frequencies in found if len(rows)]
@@ -162,12 +161,6 @@ class Bench:
             scores = np.where(self.allowed, scores, np.float32(0))
         rows = top(scores, m, self.view.ops)
         return rows if not len(rows) or scores[rows[-1]] > 0 else rows[scores[rows] > 0]
-
-
-@lru_cache(maxsize=256)
-def terms_of(text: str) -> Mapping[str, int]:
-    """The terms of a query, dates spelt out, and how often each occurs."""
-    return MappingProxyType(Counter(terms(spelt(text))))
 
 
 Propose = Callable[[Bench, int], Rows]

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, select
 
 from langgraph_fluxmem.errors import ClosedError
 from langgraph_fluxmem.ledger import apply as applying
-from langgraph_fluxmem.ledger import expiry, integrity, leases, migrations, reads, undo
+from langgraph_fluxmem.ledger import expiry, integrity, leases, migrations, reads, reindexing, undo
 from langgraph_fluxmem.ledger.database import Database, Durability
 from langgraph_fluxmem.ledger.plans import namespace_path, prepare
 from langgraph_fluxmem.ledger.rows import Change, CommitRow, EdgeRow, EvidenceRow, NodeRow, OperationRow
@@ -353,6 +353,12 @@ class Ledger:
         if stored is not None:
             applying.compare_embedding(stored, fingerprint, dims)
         self._fingerprint = fingerprint
+
+    def check_terms(self, version: str, indexer: reindexing.Indexer) -> int:
+        """Make the terms of stored texts again if other rules than those of `version` made them; returns how many nodes changed."""
+        with self._reading() as session:
+            found = session.one(_META, {"key": reindexing.KEY})
+        return 0 if found is not None and found[0] == version else reindexing.reindex(self._writer, version, indexer)
 
     # ------------------------------------------------------------------------------------------------------------------ end
     def check(self) -> list[str]:

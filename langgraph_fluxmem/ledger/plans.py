@@ -13,7 +13,7 @@ import numpy as np
 
 from langgraph_fluxmem.errors import DimensionMismatchError, InvalidContentError, InvalidNamespaceError, InvalidVectorError
 from langgraph_fluxmem.ledger.tables import SEQ_BITS
-from langgraph_fluxmem.schema import CommitWrite, EdgeWrite, EvidenceWrite, Namespace, NodeWrite, Plan, VectorWrite
+from langgraph_fluxmem.schema import CommitWrite, EdgeWrite, EvidenceWrite, Namespace, NodeWrite, Plan, Text, VectorWrite
 
 Row = dict[str, Any]
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -204,7 +204,7 @@ def _node(prepared: Prepared, write: NodeWrite) -> None:
             "expires_at": _number(write.expires_at, f"expires_at of {what}"),
             "ttl": _number(write.ttl, f"ttl of {what}", above=0),
             "erased_by": None,
-            "texts": _encode([(text.path, text.hash, text.terms) for text in texts]) if texts else None,
+            "texts": encode_texts(texts) if texts else None,
             "body": None if write.body is None else encode_json(dict(write.body), f"the body of {what}"),
         }
     )
@@ -258,6 +258,11 @@ def _commit(prepared: Prepared, write: CommitWrite) -> None:
 def _base(target: str) -> str:
     """The version id that a step id (``version#ordinal``) belongs to."""
     return target.partition("#")[0]
+
+
+def encode_texts(texts: Sequence[Text]) -> str:
+    """Indexed texts as the ledger keeps them."""
+    return _encode([(text.path, text.hash, text.terms) for text in texts])
 
 
 def encode_ids(ids: Sequence[str]) -> str:

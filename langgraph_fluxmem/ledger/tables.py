@@ -2,7 +2,7 @@
 
 Positions order everything. A node version's `seq` is ``position << 24 | ordinal in its plan``, so that rows lie in log order and the
 later of two versions is the one with the greater seq. Nothing is ever updated except: the head of a namespace, the end of a dead span,
-what erasure blanks, expiry, cursors, leases.
+what erasure blanks, terms made by other rules, expiry, cursors, leases.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from langgraph.store.base import IndexConfig, ensure_embeddings, get_text_at_pat
 
 from langgraph_fluxmem.errors import ConfigError, InvalidContentError
 from langgraph_fluxmem.schema import Text
-from langgraph_fluxmem.text import content_hash, terms
+from langgraph_fluxmem.text import content_hash, index_terms
 
 if TYPE_CHECKING:
     from langgraph.store.base.embed import EmbeddingsFunc
@@ -48,7 +48,7 @@ class Index:
             for ordinal, text in enumerate(_texts(value, path)):
                 if text.strip():
                     name = content_hash(text)
-                    found.append(Text(f"{path}#{ordinal}", name, " ".join(terms(text))))
+                    found.append(Text(f"{path}#{ordinal}", name, " ".join(index_terms(text))))
                     contents[name] = text
         return Indexed(tuple(found), contents)
 
@@ -113,7 +113,7 @@ def fact_of(row: NodeRow) -> tuple[str, dict[str, Any]]:
     if row.kind == "fact":
         return str(body["content"]), dict(body.get("metadata") or {})
     value = body["value"]
-    return "\n".join(dict.fromkeys(_text_at(value, text.path) for text in row.texts)), {"key": row.key, "value": value}
+    return "\n".join(dict.fromkeys(text_at(value, text.path) for text in row.texts)), {"key": row.key, "value": value}
 
 
 def value_of(row: NodeRow) -> dict[str, Any]:
@@ -128,6 +128,7 @@ def _texts(value: Mapping[str, Any], path: str) -> list[str]:
     return get_text_at_path(value, "$" if path in ("", "$") else tokenize_path(path))
 
 
-def _text_at(value: Mapping[str, Any], name: str) -> str:
+def text_at(value: Mapping[str, Any], name: str) -> str:
+    """The text of an item's value that an indexed text's path names."""
     path, _, ordinal = name.rpartition("#")
     return _texts(value, path)[int(ordinal)]

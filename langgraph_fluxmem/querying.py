@@ -1,0 +1,48 @@
+"""What a query asks a namespace's index for: its terms by the rules of every language that the namespace holds, with weights.
+
+A word is stemmed otherwise in each language, and each text holds it in one form. Its forms are one term: each weighs what the idf of all
+of them together gives, so that a language of which there are few texts is not taken for a rare word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from math import log1p
+from types import MappingProxyType
+
+from langgraph_fluxmem.dates import spelt
+from langgraph_fluxmem.index.view import NamespaceView
+from langgraph_fluxmem.text import MARKED, mark_of, query_terms
+
+
+def languages_of(view: NamespaceView) -> tuple[str, ...]:
+    """The languages, other than the default, that texts of a view are in."""
+    return tuple(language for language in MARKED if view.df(mark_of(language)))
+
+
+def asked_terms(text: str, view: NamespaceView, languages: tuple[str, ...]) -> Mapping[str, float]:
+    """The terms to ask `view` for, whose texts are in these `languages`, and how much each counts.
+
+    Without further languages that is how often it occurs. Dates are spelt out.
+    """
+    forms = _forms(text, languages)
+    if not languages:
+        return forms[0]
+    weights: dict[str, float] = {}
+    for times, variants in forms[1]:
+        held = {variant: df for variant in variants if (df := view.df(variant))}
+        together = _idf(sum(held.values()), view.size)
+        for variant, df in held.items():
+            weights[variant] = weights.get(variant, 0.0) + times * together / _idf(df, view.size)
+    return weights
+
+
+@lru_cache(maxsize=256)
+def _forms(text: str, languages: tuple[str, ...]) -> tuple[Mapping[str, int], list[tuple[int, tuple[str, ...]]]]:
+    forms = query_terms(spelt(text), languages)
+    return MappingProxyType({variants[0]: times for times, variants in forms} if not languages else {}), forms
+
+
+def _idf(df: int, size: int) -> float:
+    return log1p(max(size - df + 0.5, 0.5) / (df + 0.5))
