@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from langgraph_fluxmem.learning.doubt import decisive
 from langgraph_fluxmem.learning.memory import StepMemory
 from langgraph_fluxmem.learning.repair import Repair, course
 from langgraph_fluxmem.learning.situation import Scene, as_text, read
 from langgraph_fluxmem.learning.table import Grown, Lens
 from langgraph_fluxmem.learning.template import links, template
-from langgraph_fluxmem.learning.tree import Growth
+from langgraph_fluxmem.learning.tree import Growth, Node, interval
 from langgraph_fluxmem.schema import Action, Advice, Situation, Vector, Why
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class _Question:
         memory, scorer = self.memory, self.scorer
         growth = scorer.growth
         value, risk, support = growth.v0, growth.l0, 0.0
+        good = bad = Node(0.0, 0.0, value)
         made = template(action, self.scene)
         levels = [(level, grown) for level in made.levels if (grown := memory.grown(level, self.lens, growth))]
         if not levels:
@@ -114,8 +116,13 @@ class _Question:
             )
         if self.guide is not None:
             said = self.guide.says(made.levels, set(seen))
-            value, risk = max(value, said.value), max(min(risk, 1.0 - said.value), said.risk)
+            value = max(value, _allowed(said.value, good))
+            risk = max(min(risk, _allowed(1.0 - said.value, bad)), _allowed(said.risk, bad))
             path += said.path
+        doubt = memory.contradiction()
+        if doubt and not any(decisive(grown.value, len(memory.patterns)) for _, grown in levels):
+            value = growth.v0
+            path.append(doubt)
         value, risk = self._repaired(value, risk, support, levels[-1][1], held)
         score = max(-scorer.clip, min(scorer.clip, scorer.b * (_logit(value) - _logit(growth.v0))))
         score += self.repair.caution * (scorer.loss * math.log1p(-risk) - scorer.veto * max(0.0, risk - scorer.tolerated))
@@ -143,6 +150,12 @@ def _pruned(advice: Advice, repair: Repair, situation: Situation, scorer: Scorer
     if not off:
         return advice
     return advice.model_copy(update={"score": advice.score - off, "why": advice.why.model_copy(update={"path": path})})
+
+
+def _allowed(rate: float, leaf: Node) -> float:
+    """The rate that is said to hold, as far as the evidence from just such situations allows it: within its Wilson interval."""
+    low, high = interval(leaf.good, leaf.total)
+    return min(max(rate, low), high)
 
 
 def _logit(p: float) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langgraph_fluxmem.learning.credit import derived, moment_of
+from langgraph_fluxmem.learning.doubt import contradiction
 from langgraph_fluxmem.learning.table import KEPT_LENSES, Grown, Lens, StepInfo, Table, rank_of
 from langgraph_fluxmem.learning.tree import Growth
 from langgraph_fluxmem.schema import Channel, Vector
@@ -49,6 +50,7 @@ class StepMemory:
         self._evidence_of: dict[int, list[tuple[str, int, float]]] = {}
         self._lenses: OrderedDict[bytes, Lens] = OrderedDict()
         self._lens_number = 0
+        self._contradiction: str | None = None
 
     def add_episode(self, episode_id: str, body: Mapping[str, Any], task_vector: Vector | None, op: int) -> None:
         """Add a stored episode, `body` as `credit.record` made it, written by operation `op`. Adding it twice changes nothing.
@@ -58,6 +60,7 @@ class StepMemory:
         if episode_id in self.bodies:
             return
         self.bodies[episode_id] = body
+        self._contradiction = None
         self._episodes_of.setdefault(op, []).append(episode_id)
         group = self._group(str(body["task"]), task_vector)
         for ordinal in range(len(body["steps"])):
@@ -87,6 +90,7 @@ class StepMemory:
             self._change(target, channel, -weight)
         for episode_id in self._episodes_of.pop(op, ()):
             body = self.bodies.pop(episode_id)
+            self._contradiction = None
             for ordinal in range(len(body["steps"])):
                 target = f"{episode_id}#{ordinal}"
                 step = self.steps.pop(target, None)
@@ -117,6 +121,12 @@ class StepMemory:
         if len(self._lenses) > KEPT_LENSES:
             self._lenses.popitem(last=False)
         return made
+
+    def contradiction(self) -> str:
+        """What is to be said when the evidence contradicts itself, else empty; see `doubt.contradiction`."""
+        if self._contradiction is None:
+            self._contradiction = contradiction(self)
+        return self._contradiction
 
     def grown(self, level: str, lens: Lens, growth: Growth) -> Grown | None:
         """What is known of a template level, as a task sees it; None when no step of it has evidence."""
@@ -154,6 +164,7 @@ class StepMemory:
                 del self._early[target]
             return
         step.evidence[channel] += weight
+        self._contradiction = None
         self._put(step)
 
     def _put(self, step: StepInfo) -> None:

@@ -1,8 +1,10 @@
 """What recalled skills say of an action: a rule that holds in the situation speaks where evidence alone is not yet sure.
 
 A skill's rules were induced from what its episodes did (`consolidation.rules`), each with a lower bound of how often it held. The best
-rule for an action raises its value to that bound - never lowers it, and not where a loss is likely: then the rule that says so raises the
-risk. The counts behind rules and steps are the same, so they are not added up: the more confident reading is taken.
+rule for an action raises its value to that bound, unless a surer one says that it ends badly: that one raises the risk. The counts behind
+rules and steps are the same, so they are not added up, and a rule has a say only as far as the evidence from just such situations leaves
+room for it (`learning.advice`). Without that limit rules, which name what holds and never what does not, advised what had just been done:
+of ten games after the first wins nine were lost (one seed).
 """
 
 from __future__ import annotations
