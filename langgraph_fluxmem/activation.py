@@ -214,5 +214,5 @@ def _episodes(
 
 def _actions(steps: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """The first actions of a stored trajectory as text, those marked that were refused."""
-    done = [(step["action"], step.get("progress", 0.0)) for step in steps if step["action"] is not None]
-    return tuple(f"{context.action_text(action)}{' (refused)' if progress < 0 else ''}" for action, progress in done[:ACTIONS])
+    done = [(step["action"], step.get("refused", False)) for step in steps if step["action"] is not None]
+    return tuple(f"{context.action_text(action)}{' (refused)' if refused else ''}" for action, refused in done[:ACTIONS])

@@ -10,6 +10,7 @@ import itertools
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from langgraph_fluxmem import reshaping
 from langgraph_fluxmem.digests import digest
@@ -77,7 +78,7 @@ def commit(
     check_text(episode.task, "the episode's task")
     name = episode.id or uuid.uuid4().hex
     body = record(episode)
-    fingerprint = digest(body["task"], body["outcome"], [step.model_dump(mode="json", exclude={"actions"}) for step in episode.steps])
+    fingerprint = digest(body["task"], body["outcome"], [_told(step) for step in episode.steps])
     commit_id = uuid.uuid5(_COMMIT, f"{'.'.join(namespace)}\x00{name}\x00{fingerprint}").hex
     version = _version_of(namespace, name, fingerprint)
     body["id"] = name
@@ -105,6 +106,11 @@ def commit(
         writes += episode_evidence(version, source, Feedback(outcome=episode.outcome), held.episodes)
     yield Apply(Plan(commit_id, "commit", namespace, tuple(writes), provenance))
     return commit_id
+
+
+def _told(step: Step) -> dict[str, Any]:
+    """What of a step is in its episode's digest."""
+    return step.model_dump(mode="json", exclude={"actions"} if step.refused else {"actions", "refused"})
 
 
 def judge(episode_or_run: str, feedback: Feedback, *, namespace: Namespace | None, provenance: Provenance) -> Stage:

@@ -102,6 +102,7 @@ class StateReader:
             result=result,
             progress=feedback.progress or 0.0,
             loss=feedback.loss,
+            refused=feedback.outcome == "failure" and not feedback.done and not (feedback.progress or 0.0) > 0,
             notes=notes,
             actions=tuple(self._read(state, self.actions) or ()),
             shown=tuple(shown),
@@ -132,7 +133,7 @@ class StateReader:
                         observation=seen,
                         action={"name": call["name"], "args": call["args"]},
                         result=text,
-                        progress=-1.0 if failed else 0.0,
+                        refused=failed,
                         shown=tuple(shown),
                     )
                 )

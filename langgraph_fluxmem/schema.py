@@ -88,6 +88,8 @@ class Step(_Input):
     result: str = ""
     progress: float = Field(default=0.0, allow_inf_nan=False)
     loss: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
+    refused: bool = False
+    """The environment said that this step came to nothing: a tool's error, a step judged a failure. It earns no credit in a success."""
     notes: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()
     shown: tuple[str, ...] = ()

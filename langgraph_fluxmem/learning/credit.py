@@ -3,7 +3,7 @@
 Evidence is rows (step, channel, weight). An environment that says more than once how a task goes is trusted about which step it was:
 progress then belongs to the step that made it and flows back, times `FLOW`, to what that step depended on - the step that first made
 its action admissible, and the steps whose notes name what it acted on - and a step that nothing flowed to failed. An environment that
-speaks only at the end shares its word: every step of a success led on, but for those it refused (progress below 0); of a failure the last step is to blame most, or all of them
+speaks only at the end shares its word: every step of a success led on, but for those it refused; of a failure the last step is to blame most, or all of them
 a little when the steps ran out. (Credit by decay over time was tried in its place and did not learn to read instructions first.)
 
 The record keeps each step with its patterns, so that a memory opens without deriving them again; strings occur once, in a table.
@@ -47,7 +47,7 @@ def record(episode: Episode) -> dict[str, Any]:
             if isinstance(observation, str)
             else {key: refer(value) if isinstance(value, str) else [value] for key, value in observation.items()}
         )
-        told = {"result": step.result, "progress": step.progress, "loss": step.loss, "notes": list(step.notes)}
+        told = {"result": step.result, "progress": step.progress, "loss": step.loss, "refused": step.refused, "notes": list(step.notes)}
         entry |= {key: value for key, value in told.items() if value}
         if step.used:
             entry["used"] = list(step.used)
@@ -84,6 +84,7 @@ def steps_of(body: Mapping[str, Any]) -> list[Step]:
             result=entry.get("result", ""),
             progress=entry.get("progress", 0.0),
             loss=entry.get("loss", 0.0),
+            refused=entry.get("refused", False),
             notes=tuple(entry.get("notes", ())),
             used=tuple(entry.get("used", ())),
         )
@@ -119,7 +120,7 @@ def evidence(episode: Episode) -> list[StepEvidence]:
     lost = [i for i in acted if steps[i].loss > 0]
     rows: list[StepEvidence] = []
     if episode.outcome == "success" and all(i == acted[-1] for i in moved) and not lost:
-        return [(i, "progress" if steps[i].progress >= 0 else "failure", 1.0) for i in acted]
+        return [(i, "failure" if steps[i].refused else "progress", 1.0) for i in acted]
     dense = bool(moved) and moved != acted[-1:]
     share = _flow(episode, moved) if moved else {}
     for i in acted:
@@ -129,7 +130,7 @@ def evidence(episode: Episode) -> list[StepEvidence]:
         if steps[i].loss > 0:
             rows.append((i, "loss", _grain(min(1.0, steps[i].loss))))
             failed = 1.0
-        elif dense:
+        elif dense or steps[i].refused:
             failed = 1.0 - gained
         elif lost:
             failed = EARLIER if gained == 0 else 0.0

@@ -90,7 +90,7 @@ async def test_tool_calls_are_steps_and_a_failed_one_is_remembered_as_such(mem: 
     await ask(agent, asynchronous, "where is order 17?")
     (body,) = episodes(mem)
     assert body["outcome"] == "success"
-    assert [(step.get("progress", 0.0)) for step in body["steps"]] == [-1.0, 0.0, 0.0]
+    assert [step.get("refused", False) for step in body["steps"]] == [True, False, False]
     again, agent = run(calls("look_up", "c", order="ORD-18"), "It has shipped.")
     await ask(agent, asynchronous, "where is order 18?")
     assert "look_up" in again.system(0)  # the step that led on is in the context of the next task

@@ -108,3 +108,14 @@ def test_evidence_is_bounded_exact_and_once_per_step_and_channel(episode):
         assert 0 < weight <= 1
         assert (weight * 1024).is_integer()
         assert episode.steps[i].action is not None
+
+
+def test_what_was_refused_earns_nothing_in_a_success():
+    tried = Step(observation="a door", action="push", refused=True)
+    done = Step(observation="a door", action="pull", progress=1.0)
+    assert evidence(Episode(task="open the door", steps=(tried, done), outcome="success")) == [(0, "failure", 1.0), (1, "progress", 1.0)]
+    assert evidence(Episode(task="open the door", steps=(tried, done.model_copy(update={"progress": 0.0})), outcome="failure"))[0] == (
+        0,
+        "failure",
+        1.0,
+    )
