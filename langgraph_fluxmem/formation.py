@@ -81,6 +81,12 @@ def _shares(chosen: Sequence[tuple[Signal, float]], benches: Sequence[Bench], ro
     if start:
         relative = [at for at, (signal, _) in enumerate(chosen) if not signal.absolute]
         out[relative] = scaled(out[relative])
+        start = 0
+        for bench, part in zip(benches, rows, strict=True):
+            for row, (signal, _) in zip(out, chosen, strict=True):
+                if signal.keeps is not None and len(part):
+                    row[start : start + len(part)] *= signal.keeps(bench)
+            start += len(part)
     return out * np.array([[weight] for _, weight in chosen])
 
 

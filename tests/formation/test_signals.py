@@ -131,6 +131,50 @@ def test_answers_follow_questions_only():
     assert score[[0, 2, 3]].tolist() == [0, 0, 0]
 
 
+def score_of(name, bench):
+    return next(signal for signal in module.SIGNALS if signal.name == name).score(bench, np.arange(bench.view.size))
+
+
+def test_who_is_named_in_the_query_has_said_it():
+    space = Facts([Document("Hello", metadata={"speaker": name} if name else {}) for name in ("Ada Lovelace", "Bob", None, "Bob")])
+    assert score_of("named", bench_of(space, "What does Bob like?")).tolist() == [0, 1, 0, 1]
+    assert score_of("named", bench_of(space, "What did Ada Lovelace say to Bob?")).tolist() == [1, 1, 0, 1]
+    assert score_of("named", bench_of(space, "What does Ada like?")).tolist() == [0, 0, 0, 0]
+    assert score_of("named", bench_of(Facts(["Hello"]), "Bob")).tolist() == [0]
+
+
+def test_names_are_not_looked_for_among_too_many_speakers(monkeypatch):
+    monkeypatch.setattr(module, "SPEAKERS", 1)
+    space = Facts([Document("Hello", metadata={"speaker": name}) for name in ("Ada", "Bob")])
+    assert score_of("named", bench_of(space, "Bob")).tolist() == [0, 0]
+
+
+LONG = [" ".join([word] * 60) for word in WORDS]
+
+
+def test_long_facts_stand_alone_and_short_ones_do_not():
+    short, long = (Facts([Document(text, metadata={"source": "s"}) for text in texts]) for texts in (WORDS, LONG))
+    assert bench_of(short, "ant").brief == 1
+    assert bench_of(long, "ant").brief == pytest.approx(module.BRIEF / 60)
+    for name in ("context", "surroundings"):
+        near, far = (score_of(name, bench_of(space, "ant")) for space in (short, long))
+        assert far[1] / far[0] < near[1] / near[0]
+    keeps = {signal.name: signal.keeps for signal in module.SIGNALS if signal.keeps}
+    assert set(keeps) == {"bm25", "context", "source", "answers"}
+    assert keeps["source"](bench_of(short, "ant")) == 1
+    assert keeps["source"](bench_of(long, "ant")) == pytest.approx(module.BRIEF / 60)
+
+
+def test_words_count_less_where_a_long_text_does_not_hold_what_is_asked():
+    space = Facts(LONG)
+    own, other = bench_of(space, "ant"), bench_of(space, "ant kangaroo wombat platypus")
+    assert 0.1 < other.held < 0.5 < own.held <= 1
+    assert module.trust(own) == 1
+    assert module.trust(other) < 0.75
+    assert module.trust(bench_of(Facts(WORDS), "ant kangaroo wombat platypus")) == 1
+    assert bench_of(space, "the").held == 0
+
+
 def test_windows_are_made_once_for_a_view():
     view = space_of([("s", ["ant"])]).view
     assert windows_of(view) is windows_of(view)
