@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph_fluxmem.dates import spelt, time_text
+from langgraph_fluxmem.kinds import marks
 from langgraph_fluxmem.schema import Text
 from langgraph_fluxmem.storing.fields import text_at
 from langgraph_fluxmem.text import QUESTION, index_terms, is_question, terms
 
 
 def fact_terms(content: str, speaker: str | None, time: object) -> str:
-    """The terms of a fact: of its content, of who said it and of when; and whether it asks something."""
+    """The terms of a fact: of its content, of who said it and of when; whether it asks something, and what kinds of answer it may hold."""
     found = index_terms(speaker or "", spelt(content), time_text(time))
     if is_question(content):
         found.append(QUESTION)
+    found += marks(content)
     return " ".join(found)
 
 

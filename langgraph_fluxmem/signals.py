@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from langgraph_fluxmem.errors import ConfigError
 from langgraph_fluxmem.index.top import top
 from langgraph_fluxmem.index.view import NamespaceView
+from langgraph_fluxmem.kinds import NUMBER, TIME, wanted
 from langgraph_fluxmem.lexical import K1, Facts, Sources, Surroundings, idf
 from langgraph_fluxmem.links import node_of
 from langgraph_fluxmem.querying import asked_terms, languages_of
 from langgraph_fluxmem.schema import Vector
-from langgraph_fluxmem.text import QUESTION
+from langgraph_fluxmem.text import QUESTION, terms
 from langgraph_fluxmem.windows import Windows, windows_of
 
 Scores = NDArray[np.float32]
@@ -77,9 +78,17 @@ class Background:
         """(size,) see the signal."""
         self.statements: Scores = (~self.questions).astype(np.float32)
         """(size,) 1 for what is no question."""
+        self.marked: dict[str, Scores] = {mark: _holders(view, mark) for mark in (NUMBER, TIME)}
+        """(size,) for each kind of answer: 1 for what could be one."""
         names = view.speaker_names if len(view.speaker_names) <= SPEAKERS else ()
         self.speakers: list[frozenset[str]] = [_name_terms(name) for name in names]
         """The terms of each speaker's name, by the speaker's code; none where there are too many."""
+
+
+def _holders(view: NamespaceView, term: str) -> Scores:
+    out = np.zeros(view.size, np.float32)
+    out[view.rows_with(term)] = 1
+    return out
 
 
 @lru_cache(maxsize=4 * SPEAKERS)
@@ -299,6 +308,14 @@ def _named(bench: Bench, rows: Rows) -> Scores:
     return np.array([*asked, False], np.float32)[np.minimum(bench.view.speaker[rows], len(asked))]
 
 
+def _kind(bench: Bench, rows: Rows) -> Scores:
+    """1 for what could be an answer by its kind: it holds a number where the query asks how many, a time where it asks when."""
+    out = np.zeros(len(rows), np.float32)
+    for mark in wanted(bench.query.text):
+        np.maximum(out, bench.background.marked[mark][rows], out=out)
+    return out
+
+
 def _served(bench: Bench, rows: Rows) -> Scores:
     """What past use says: the learned links of tasks like this one."""
     served, ids = bench.query.served, bench.view.ids
@@ -344,6 +361,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("answers", 0.3, _answers, keeps=aside),
     Signal("substance", 0.4, _substance, absolute=True),
     Signal("statement", 0.15, _statement, absolute=True),
+    Signal("kind", 0.2, _kind, absolute=True),
     Signal("named", 0.1, _named, absolute=True),
     Signal("served", 0.3, _served, absolute=True),
     Signal("beside", 0.3, _beside, _beside_propose, absolute=True),
