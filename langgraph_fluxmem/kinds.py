@@ -12,7 +12,9 @@ NUMBER, TIME = "#", "@"
 """The terms that mark a fact with a number, or with a time, in its text. No text has them among its terms, so no query asks for them."""
 
 _HOW_MANY = re.compile(r"\bhow\s+(?:many|much|old|long|often|far|tall|big|high)\b", re.IGNORECASE)
-_WHEN = re.compile(r"^\W*(?:(?:since|until|by|and)\s+)?when\b|\bhow long\b|\b(?:what|which)\s+(?:day|date|week|month|season|year|time)\b", re.IGNORECASE)
+_WHEN = re.compile(
+    r"^\W*(?:(?:since|until|by|and)\s+)?when\b|\bhow long\b|\b(?:what|which)\s+(?:day|date|week|month|season|year|time)\b", re.IGNORECASE
+)
 _NUMBER = re.compile(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million|once|twice|first|second|third|"
     r"couple|few|several)\b",
