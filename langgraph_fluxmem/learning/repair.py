@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from langgraph_fluxmem.learning.situation import as_text
 from langgraph_fluxmem.schema import Action
@@ -31,8 +31,12 @@ class Repair:
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Self:
         """From JSON; what this version does not know is left out."""
-        known = {field.name: value[field.name] for field in fields(cls) if field.name in value}
-        return cls(**{name: tuple(held) if isinstance(held, list) else held for name, held in known.items()})
+        known: dict[str, Any] = {}
+        for field in fields(cls):
+            if field.name in value:
+                held: Any = value[field.name]
+                known[field.name] = tuple(cast("list[str]", held)) if isinstance(held, list) else held
+        return cls(**known)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON, for graph state."""
