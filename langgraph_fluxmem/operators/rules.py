@@ -26,6 +26,7 @@ from langgraph_fluxmem.operators.protocol import (
     Task,
     Verify,
 )
+from langgraph_fluxmem.redundancy import related
 from langgraph_fluxmem.text import terms
 
 BYPASS_AFTER = 3
@@ -137,17 +138,9 @@ def _extract(task: Extract) -> schemas.Extracted:
 
 
 def _relate(task: Relate) -> schemas.Related:
-    """Redundancy: share of the smaller one's terms that both have. Complementarity: shared terms, as far as each has more to say."""
-    mine = set(terms(task.text))
-    relations: list[schemas.Relation] = []
-    for neighbour in task.neighbours:
-        theirs = set(terms(neighbour))
-        both = len(mine & theirs)
-        small, large = sorted((len(mine), len(theirs)))
-        redundancy = both / large if large else 0.0
-        contained = both / small if small else 0.0
-        relations.append(schemas.Relation(redundancy=redundancy, complementarity=contained * (1.0 - redundancy)))
-    return schemas.Related(relations=relations)
+    """As `redundancy.related` says of each neighbour."""
+    found = [related(task.text, neighbour) for neighbour in task.neighbours]
+    return schemas.Related(relations=[schemas.Relation(redundancy=each.redundancy, complementarity=each.complementarity) for each in found])
 
 
 def _parse_query(task: ParseQuery) -> schemas.ParsedQuery:
