@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from langgraph_fluxmem import reshaping
-from langgraph_fluxmem.activation import charged, kept_facts, query_text
+from langgraph_fluxmem.activation import charged, kept_facts
 from langgraph_fluxmem.digests import digest
 from langgraph_fluxmem.episodes import episode_evidence, fact_evidence
 from langgraph_fluxmem.errors import ForeignMemoryError, UnknownIdError
@@ -78,7 +78,7 @@ def _attributed(activation: Activation, feedback: Feedback, helpful: tuple[str, 
     shown = list({fact.id: fact for fact in (*kept, *activation.reshaped, *activation.facts)}.values())
     misled = sum(edit.action == "prune" for edit in activation.edits) + bool(feedback.harmful)
     task = Attribute(
-        task=query_text(activation.situation),
+        task=activation.situation.task,
         shown=tuple(fact.content[:READ] for fact in shown),
         detail=feedback.detail,
         used=tuple(index for index, fact in enumerate(shown) if fact.id in helpful),
