@@ -220,7 +220,7 @@ class _Bodies:
             open_ = taken(open_, activation, len(steps))
             steps = credited(open_, steps, feedback)
         else:
-            task, steps = activation.situation.task, tuple(steps_of(memory.get("trace", {})))
+            task, steps = activation.situation.task, _with_first_notes(steps_of(memory.get("trace", {})), activation.situation.notes)
         episode = Episode(
             task=task,
             steps=steps,
@@ -247,6 +247,13 @@ class _Bodies:
             "memory_round": 0,
             "memory_cursor": cursor,
         }
+
+
+def _with_first_notes(steps: Sequence[Step], notes: Sequence[str]) -> tuple[Step, ...]:
+    """The steps of an episode; notes that were there before any of them stand on a step of their own, in which nothing is done."""
+    brought = {note for step in steps for note in step.notes}
+    given = tuple(note for note in notes if note not in brought)
+    return (Step(notes=given), *steps) if given and steps else tuple(steps)
 
 
 def _packed(activation: Activation, trace: Trace, open_: Pending, *, episode: str | None) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What memory says of admissible actions: value and risk, and the conditions that say so.
 
 For each level of an action's template, the general one first, a tree says which conditions of a situation decide (see `tree`). The leaf
-the situation falls into gives the shares of progress and of loss, shrunk to what the level above says. While an episode is stuck,
-`Repair` adds optimism about what was hardly tried in just such moments.
+the situation falls into gives the shares of progress and of loss, shrunk to what the level above says; the details of key-value actions
+are weighed side by side (see `beside`). While an episode is stuck, `Repair` adds optimism about what was hardly tried in just such moments.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from langgraph_fluxmem.learning.beside import Beside, beside
 from langgraph_fluxmem.learning.doubt import decisive
 from langgraph_fluxmem.learning.memory import StepMemory
 from langgraph_fluxmem.learning.repair import Repair, course
@@ -34,6 +35,7 @@ class Scorer:
         k: weight of the general template's estimate in the more specific one's.
         b: logits of advice per logit of value above the prior; `clip` bounds them.
         loss, veto, tolerated: logits taken off: loss * -log(1 - risk) + veto * (risk above what is tolerated).
+        pairs: constants for key-value actions.
         futile: logits taken off an action that did nothing a moment ago in this episode, until something changes.
         ended: logits taken off an action that ended this task badly after the same steps, in this run.
     """
@@ -45,6 +47,7 @@ class Scorer:
     loss: float = 2.0
     veto: float = 10.0
     tolerated: float = 0.6
+    pairs: Beside = field(default_factory=Beside)
     futile: float = 8.0
     ended: float = 20.0
 
@@ -94,7 +97,7 @@ class _Question:
         value, risk, support = growth.v0, growth.l0, 0.0
         good = bad = Node(0.0, 0.0, value)
         made = template(action, self.scene)
-        levels = [(level, grown) for level in made.levels if (grown := memory.grown(level, self.lens, growth))]
+        levels = [(level, grown) for level in made.weighed if (grown := memory.grown(level, self.lens, growth))]
         if not levels:
             return Advice(action=action, score=0.0, value=value, risk=risk, support=0.0)
         seen = links(action, made, self.scene)
@@ -114,6 +117,10 @@ class _Question:
                 f"{' and '.join(asked) or 'always'} -> {level}: "
                 f"led on {good.good:.3g} of {good.total:.3g}, lost {bad.good:.3g} of {bad.total:.3g}"
             )
+        if made.branches:
+            head = levels[0][1]
+            good, bad = head.value.leaf(held)[0], head.risk.leaf(held)[0]
+            value, risk, support = beside([grown for _, grown in levels], len(made.weighed), held, growth, scorer.pairs)
         if self.guide is not None:
             said = self.guide.says(made.levels, set(seen))
             value = max(value, _allowed(said.value, good))
@@ -124,7 +131,7 @@ class _Question:
             value = growth.v0
             path.append(doubt)
         value, risk = self._repaired(value, risk, support, levels[-1][1], held)
-        score = max(-scorer.clip, min(scorer.clip, scorer.b * (_logit(value) - _logit(growth.v0))))
+        score = max(-scorer.clip, min(scorer.clip, (scorer.pairs.b if made.branches else scorer.b) * (_logit(value) - _logit(growth.v0))))
         score += self.repair.caution * (scorer.loss * math.log1p(-risk) - scorer.veto * max(0.0, risk - scorer.tolerated))
         return Advice(action=action, score=score, value=value, risk=risk, support=support, why=Why(path=tuple(reversed(path))))
 

@@ -54,6 +54,8 @@ def record(episode: Episode) -> dict[str, Any]:
         if step.action is not None:
             made = template(step.action, scene)
             entry["template"] = [refer(level) for level in (made.key, *made.patterns)]
+            if made.branches:
+                entry["branches"] = [refer(branch) for branch in made.branches]
             entry["links"] = [refer(link) for link in links(step.action, made, scene)]
             entry["moment"] = [refer(pattern) for pattern in moment(scene)]
         steps.append(entry)
@@ -102,6 +104,12 @@ def derived(body: Mapping[str, Any], ordinal: int) -> tuple[str, tuple[str, ...]
     return key, tuple(levels), tuple(strings[i] for i in entry["links"])
 
 
+def branches_of(body: Mapping[str, Any], ordinal: int) -> tuple[str, ...]:
+    """The branches of a stored step's template; none where its action was a text."""
+    strings: list[str] = body["strings"]
+    return tuple(strings[i] for i in body["steps"][ordinal].get("branches", ()))
+
+
 def moment_of(body: Mapping[str, Any], ordinal: int) -> tuple[str, ...]:
     """The patterns of a stored step's situation that do not depend on its action; see `template.moment`."""
     strings: list[str] = body["strings"]
@@ -118,6 +126,7 @@ def evidence(episode: Episode) -> list[StepEvidence]:
         return []
     moved = [i for i in acted if steps[i].progress > 0]
     lost = [i for i in acted if steps[i].loss > 0]
+    worse = [i for i in acted if steps[i].progress < 0]
     rows: list[StepEvidence] = []
     if episode.outcome == "success" and all(i == acted[-1] for i in moved) and not lost:
         return [(i, "failure" if steps[i].refused else "progress", 1.0) for i in acted]
@@ -132,7 +141,9 @@ def evidence(episode: Episode) -> list[StepEvidence]:
             failed = 1.0
         elif dense or steps[i].refused:
             failed = 1.0 - gained
-        elif lost:
+        elif steps[i].progress < 0:
+            failed = 1.0
+        elif lost or worse:
             failed = EARLIER if gained == 0 else 0.0
         else:
             failed = RAN_OUT if gained == 0 else 0.0

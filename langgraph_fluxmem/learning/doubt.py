@@ -42,6 +42,8 @@ def contradiction(memory: StepMemory) -> str:
     if episodes < EPISODES or len(kinds) < KINDS or units < UNITS:
         return ""
     good = sum(map(sum, kinds.values()))
+    if good >= units:  # nothing ever failed: that is one-sided, not contradictory
+        return ""
     ratio = 2.0 * (_nats(good, units) - sum(_nats(sum(shares), len(shares)) for shares in kinds.values()))
     if ratio >= TELLING * (len(kinds) - 1):
         return ""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from langgraph_fluxmem.learning.credit import derived, moment_of
+from langgraph_fluxmem.learning.credit import branches_of, derived, moment_of
 from langgraph_fluxmem.learning.doubt import contradiction
 from langgraph_fluxmem.learning.table import KEPT_LENSES, Grown, Lens, StepInfo, Table, rank_of
 from langgraph_fluxmem.learning.tree import Growth
@@ -71,7 +71,9 @@ class StepMemory:
             target = f"{episode_id}#{ordinal}"
             numbers = np.array(sorted(self._number(link) for link in links), np.int64)
             moment = np.array([self._number(pattern) for pattern in moment_of(body, ordinal)], np.int64)
-            step = StepInfo(episode_id, ordinal, key, levels[: levels.index(key) + 1], numbers, moment, group, rank_of(target))
+            branches = branches_of(body, ordinal)
+            kept = (levels[0], *branches) if branches else levels[: levels.index(key) + 1]
+            step = StepInfo(episode_id, ordinal, key, kept, numbers, moment, group, rank_of(target))
             self.steps[target] = step
             early = self._early.pop(target, None)
             if early is not None:

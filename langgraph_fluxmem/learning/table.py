@@ -72,11 +72,14 @@ class Lens:
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """What a table says: trees for progress and for loss, and for each pattern (by number) the weight of steps that had it."""
+    """What a table says: trees for progress and for loss, and for each pattern (by number) the weight of the steps that had it, of those
+    among them that led on, and of those that were lost."""
 
     value: Node
     risk: Node
     tried: dict[int, float]
+    led: dict[int, float]
+    lost: dict[int, float]
 
 
 class Table:
@@ -152,7 +155,10 @@ class Table:
         numbers = np.concatenate([step.links for step in chosen]) if chosen else np.zeros(0, np.int64)
         names, columns = np.unique(numbers, return_inverse=True)
         rows = np.repeat(np.arange(len(chosen)), sizes)
-        tried = np.bincount(columns, total[rows], len(names))
+        sums = [
+            dict(zip(names.tolist(), np.bincount(columns, weight[rows], len(names)).tolist(), strict=True))
+            for weight in (total, good, lost)
+        ]
         common = np.flatnonzero(np.bincount(columns, minlength=len(names)) >= 2).tolist()
         common.sort(key=lambda column: vocabulary[int(names[column])])  # so that ties do not depend on what was seen first
         place = np.full(len(names), -1)
@@ -162,7 +168,7 @@ class Table:
         features[rows[kept], place[columns[kept]]] = 1.0
         value = grow(features, names[common], good, total, growth.v0, growth=growth)
         risk = grow(features, names[common], lost, total, growth.l0, growth=growth)
-        return Grown(value, risk, dict(zip(names.tolist(), tried.tolist(), strict=True)))
+        return Grown(value, risk, *sums)
 
 
 def _coarse(ratio: float) -> float:

@@ -2,7 +2,8 @@
 
 ``dice red onion with knife`` under the note ``dice the red onion`` is ``= <n> with knife``: the verb is the one that was asked for, the
 onion is named by a note, the knife is only seen. Text commands begin with their operation. Key-value pairs are read in their order, from
-what says most of an action to what is its own detail, with the operation (``name``, ``op``, ...) first: each beginning is a level.
+what says most of an action to what is its own detail, with the operation (``name``, ``op``, ...) first: each beginning is a level. Their
+details do not refine one another as the words of a command do, so each is also a branch of its own beside the others.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from langgraph_fluxmem.schema import Action
 
 MAX_LEVELS = 8
 """Most levels of a template of key-value pairs."""
+STAGE = "at "
+"""How the pattern begins that says how far a task is; see `stage`."""
 _PART_WORDS = 12
 _HEAD_KEYS = ("name", "op", "operation", "action", "type")
 
@@ -27,17 +30,24 @@ class ActionTemplate:
         patterns: templates of this action from the most general to the action itself; `key` is among them.
         slots: the words behind each slot of the most general pattern, in order.
         details: key-value pairs of the action, with slots.
+        branches: of key-value pairs, the head with each detail by itself; they are weighed side by side.
     """
 
     key: str
     patterns: tuple[str, ...]
     slots: tuple[str, ...]
     details: tuple[str, ...] = ()
+    branches: tuple[str, ...] = ()
 
     @property
     def levels(self) -> tuple[str, ...]:
         """The patterns that evidence is kept for: from the most general one to `key`."""
         return self.patterns[: self.patterns.index(self.key) + 1]
+
+    @property
+    def weighed(self) -> tuple[str, ...]:
+        """The patterns that advice weighs: of a command its levels, of key-value pairs the head and the head with each detail."""
+        return (self.patterns[0], *self.branches) if self.branches else self.levels
 
 
 def template(action: Action, scene: Scene) -> ActionTemplate:
@@ -52,6 +62,8 @@ def links(action: Action, made: ActionTemplate, scene: Scene) -> tuple[str, ...]
         for pattern in scene.around(span):
             found[pattern.replace("_", f"_{number}", 1)] = None
     found |= dict.fromkeys(made.details)
+    if made.branches:
+        found[stage(scene)] = None
     found["notes" if scene.notes else "no notes"] = None
     owed = scene.owed()
     found[f"owed {_open(scene)}"] = None
@@ -77,11 +89,20 @@ def moment(scene: Scene) -> tuple[str, ...]:
     return last, f"owed {_open(scene)}", "notes" if scene.notes else "no notes"
 
 
+def stage(scene: Scene) -> str:
+    """How far a task is, coarsely: the kind of action done last, and whether something that notes name is still untouched."""
+    touched = {word for action in scene.acted for line in action.lines for word in line}
+    notes = (source for source in scene.sources if source.kind == "n")
+    left = any(touched.isdisjoint(word for line in note.parsed.lines for word in line if word not in FUNCTION_WORDS) for note in notes)
+    return f"{STAGE}{_last(scene) if scene.done else 'start'}{', more named' if left else ''}"
+
+
 def _last(scene: Scene) -> str:
     """The kind of action done last: of a text its template, of key-value pairs their first two."""
     if () not in scene.masks:
         made = template(scene.last, scene) if scene.last is not None else ActionTemplate("", ("",), ())
-        scene.masks[()] = made.key if isinstance(scene.last, str) else made.patterns[:2][-1]
+        slotted = next((branch for branch in made.branches if "=<" in branch), made.patterns[0])
+        scene.masks[()] = made.key if isinstance(scene.last, str) else slotted
     return scene.masks[()]
 
 
@@ -137,6 +158,7 @@ def _of_pairs(action: Action, scene: Scene) -> ActionTemplate:
     patterns = [head[1]]
     details: dict[str, None] = {}
     slots: list[str] = []
+    named: dict[str, None] = {}
     for key, value in pairs:
         if (key, value) == head:
             continue
@@ -153,8 +175,13 @@ def _of_pairs(action: Action, scene: Scene) -> ActionTemplate:
         details[detail] = None
         if len(patterns) < MAX_LEVELS:
             patterns.append(f"{patterns[-1]} {detail}")
+        if "n" in kind:
+            named |= dict.fromkeys(f"{key}={context}" for context in scene.around(span) if context.startswith("n:") and "~" not in context)
     levels = tuple(dict.fromkeys(patterns))
-    return ActionTemplate(levels[-1], levels, tuple(slots), tuple(details))
+    if as_text(action) in scene.done:
+        named["again"] = None
+    branches = tuple(f"{head[1]} {detail}" for detail in (*details, *named))
+    return ActionTemplate(levels[-1], levels, tuple(slots), tuple(details), branches)
 
 
 def _part(span: str, scene: Scene) -> str:
