@@ -16,6 +16,7 @@ from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.episodes import EPISODE
 from langgraph_fluxmem.learned import Learned
 from langgraph_fluxmem.operators import Judgement, Operators, RuleOperators
+from langgraph_fluxmem.packed import acted
 from langgraph_fluxmem.requests import Embed, Fetch, Hidden, LearnedOf, Load, Stage, Views
 from langgraph_fluxmem.schema import Activation, RecalledEpisode, RecalledFact, RecalledSkill, Situation, Vector, Why
 from langgraph_fluxmem.signals import VERIFY, weights_of
@@ -186,7 +187,7 @@ def _episodes(
     learned: Learned, nodes: Sequence[str], cosine: NDArray[np.float32], utility: Mapping[str, float]
 ) -> tuple[RecalledEpisode, ...]:
     """The past episodes nearest by cosine of their tasks, weighted by utility, the earlier first among equals."""
-    by_node = {row.node: row for row in learned.episodes.values() if row.body is not None and row.body.get("steps")}
+    by_node = {row.node: row for row in learned.episodes.values() if acted(row.body)}
     near: list[RecalledEpisode] = []
     for index in np.argsort(-cosine, kind="stable"):
         row = by_node.get(nodes[int(index)])

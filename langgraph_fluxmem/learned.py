@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from langgraph_fluxmem.learning import FLOOR, Repair, StepMemory, advise, recall_steps
 from langgraph_fluxmem.links import TaskLinks
+from langgraph_fluxmem.packed import PackedBody
 from langgraph_fluxmem.schema import Action, Advice, Namespace, RecalledEpisode, RecalledSkill, RecalledStep, Situation, Vector
 from langgraph_fluxmem.skills import SkillBook, recall_skills
 from langgraph_fluxmem.text import content_hash
@@ -63,9 +65,10 @@ class Learned:
         for row in rows:
             assert row.body is not None
             vector = vectors.get(row.texts[0].hash) if row.texts else None
-            self.episodes[row.id] = row
-            if row.body.get("steps"):
-                self.steps.add_episode(row.id, row.body, vector, row.op)
+            packed = PackedBody(row.body)
+            self.episodes[row.id] = replace(row, body=packed)
+            if packed.acted:
+                self.steps.add_episode(row.id, row.body, vector, row.op, held=packed)
             if row.texts:
                 self.skills.saw(row.texts[0].hash, row.body["outcome"], row.op)
             if vector is not None:

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from langgraph_fluxmem.digests import digest
 from langgraph_fluxmem.learning import derived
 from langgraph_fluxmem.learning.situation import FUNCTION_WORDS, MAX_SPAN, as_text, parse, words
+from langgraph_fluxmem.packed import acted
 from langgraph_fluxmem.schema import Action, Outcome
 from langgraph_fluxmem.skills.model import Done, Skill, follow, followed
 
@@ -72,7 +73,7 @@ def read(learned: Learned, ids: Iterable[str]) -> list[Attempt]:
     attempts: list[Attempt] = []
     for id in ids:  # noqa: A001 - the field's word
         row = learned.episodes.get(id)
-        if row is None or row.body is None or not row.body.get("steps"):
+        if row is None or row.body is None or not acted(row.body):
             continue
         acts = _acts(learned, id, row.body)
         if acts:

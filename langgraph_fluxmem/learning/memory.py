@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -52,14 +53,17 @@ class StepMemory:
         self._lens_number = 0
         self._contradiction: str | None = None
 
-    def add_episode(self, episode_id: str, body: Mapping[str, Any], task_vector: Vector | None, op: int) -> None:
+    def add_episode(
+        self, episode_id: str, body: Mapping[str, Any], task_vector: Vector | None, op: int, *, held: Mapping[str, Any] | None = None
+    ) -> None:
         """Add a stored episode, `body` as `credit.record` made it, written by operation `op`. Adding it twice changes nothing.
 
-        `task_vector` is (d,) float32, L2-normalised; without one the task counts in full for every other.
+        `task_vector` is (d,) float32, L2-normalised; without one the task counts in full for every other. `held` is kept in place of `body`:
+        the same, packed.
         """
         if episode_id in self.bodies:
             return
-        self.bodies[episode_id] = body
+        self.bodies[episode_id] = body if held is None else held
         self._contradiction = None
         self._episodes_of.setdefault(op, []).append(episode_id)
         group = self._group(str(body["task"]), task_vector)
@@ -67,7 +71,7 @@ class StepMemory:
             made = derived(body, ordinal)
             if made is None:
                 continue
-            key, levels, links = made
+            key, levels, links = intern(made[0]), tuple(map(intern, made[1])), made[2]
             target = f"{episode_id}#{ordinal}"
             numbers = np.array(sorted(self._number(link) for link in links), np.int64)
             moment = np.array([self._number(pattern) for pattern in moment_of(body, ordinal)], np.int64)
