@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 _PACKED = ("steps", "strings")
-_OPENED = 128
+_OPENED = 256
 """So many bodies stay decoded: those read last."""
 
 
