@@ -66,7 +66,7 @@ def test_what_is_no_model_is_refused_before_anything_is_opened(tmp_path: Path) -
     assert not (tmp_path / "new").exists()
 
 
-def test_what_judging_costs_is_counted_on_the_activation() -> None:
+def test_what_formation_and_refinement_cost_is_counted_on_the_activation() -> None:
     activation = Activation(id="a", memory="m", namespace=("n",), situation=Situation(task="t"))
     value = Extracted(context="c")
     for judgement in (

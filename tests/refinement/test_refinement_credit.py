@@ -10,6 +10,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 
 from langgraph_fluxmem import Episode, Feedback, FluxMem, FluxMemState, Step
 from langgraph_fluxmem.episodes import SHARED
+from langgraph_fluxmem.learning import Repair, repair_after
 from langgraph_fluxmem.links import node_of
 from langgraph_fluxmem.schema import TentativeEdit
 from tests.consolidation.tasks import login
@@ -124,6 +125,32 @@ def test_refinement_by_a_late_failure_closes_the_fast_path_for_its_task(mem: Flu
     mem.learn("mine", Feedback(outcome="failure"))
     assert mem.recall(task, namespace=HERE).facts
     assert mem.recall(login(11).task, namespace=HERE).facts == (), "for that task only"
+
+
+def test_refinement_credits_actions_by_what_they_depended_on(mem: FluxMem) -> None:
+    steps = (
+        Step(observation="hall", action="open chest", actions=("open chest", "sing")),
+        Step(observation="hall, chest", action="sing", actions=("open chest", "sing", "take gold")),
+        Step(observation="hall, chest", action="take gold", progress=1.0, actions=("open chest", "sing", "take gold")),
+        Step(observation="hall", action="eat", progress=0.5, actions=("eat",)),
+    )
+    mem.commit(Episode(task="get the gold", steps=steps, outcome="success"), namespace=HERE)
+    gained = {row.target.partition("#")[2]: row.weight for row in mem.engine.ledger.evidence(HERE) if row.channel == "progress"}
+    assert gained["2"] == 1.0
+    assert 0.5 < gained["0"] < 1.0, "it made the action admissible"
+    assert "1" not in gained, "singing did not"
+
+
+def test_refinement_within_an_episode_grows_optimistic_while_nothing_leads_on() -> None:
+    repair = Repair()
+    hopes = [repair.optimism]
+    for number in range(15):
+        repair = repair_after(repair, f"try {number}", progress=0.0, loss=0.0, changed=True)
+        hopes.append(repair.optimism)
+    assert hopes == sorted(hopes)
+    assert hopes[-1] > hopes[0] == 0.0
+    assert repair.caution < 1.0
+    assert repair_after(repair, "it", progress=1.0, loss=0.0, changed=True).optimism == 0.0
 
 
 # ------------------------------------------------------------------------------------------------------------- messages in a graph
