@@ -5,7 +5,7 @@ Facts come from `formation`; here they meet the episodes and steps of the same n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from langgraph_fluxmem import context, formation
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.episodes import EPISODE
+from langgraph_fluxmem.index.top import top
 from langgraph_fluxmem.learned import Learned
+from langgraph_fluxmem.ledger.rows import NodeRow
 from langgraph_fluxmem.operators import Judgement, Operators, RuleOperators
-from langgraph_fluxmem.packed import acted
 from langgraph_fluxmem.requests import Embed, Fetch, Hidden, LearnedOf, Load, Stage, Views
 from langgraph_fluxmem.schema import Activation, RecalledEpisode, RecalledFact, RecalledSkill, Situation, Vector, Why
 from langgraph_fluxmem.signals import VERIFY, weights_of
@@ -61,7 +62,7 @@ def form(
             return formed
     views = yield Views(namespaces, hidden)
     activation = activation.model_copy(update={"hidden": hidden, "position": max(learned.position, *(view.position for view in views))})
-    if activation.bypassed:
+    if activation.edits and activation.bypassed:
         return activation.model_copy(update={"facts": (), "reshaped": (), "steps": (), "episodes": (), "skills": (), "context": ""})
     stay = activation.facts
     facts: tuple[RecalledFact, ...] = ()
@@ -105,8 +106,11 @@ def form(
         }
     )
     kept = yield from kept_facts(formed)
-    shown = formed.model_copy(update={"facts": (*formed.reshaped, *kept, *formed.facts)})
-    return formed.model_copy(update={"context": context.serialise(shown, config.context_tokens)})
+    shown = (*formed.reshaped, *kept, *formed.facts)
+    formed.context = context.serialise(
+        formed if len(shown) == len(formed.facts) else formed.model_copy(update={"facts": shown}), config.context_tokens
+    )
+    return formed
 
 
 def kept_facts(activation: Activation) -> Stage:
@@ -117,7 +121,7 @@ def kept_facts(activation: Activation) -> Stage:
     missing = tuple(used for used in activation.used if used not in there)
     for namespace in (activation.namespace, *activation.also) if missing else ():
         facts = [RecalledFact(id=used, content="", namespace=namespace, score=1.0) for used in missing]
-        kept += formation.with_texts(facts, (yield Load(namespace, missing)))
+        kept += formation.with_texts(facts, (yield Load(namespace, missing, brief=True)))
     return kept
 
 
@@ -179,6 +183,8 @@ def _experience(
     if vector is None:
         return (), ()
     nodes, cosine = learned.near(vector)
+    if not nodes:
+        return (), learned.recall_skills(nodes, cosine, (), vector)
     episodes = _episodes(learned, nodes, cosine, served)
     return episodes, learned.recall_skills(nodes, cosine, episodes, vector)
 
@@ -187,30 +193,38 @@ def _episodes(
     learned: Learned, nodes: Sequence[str], cosine: NDArray[np.float32], utility: Mapping[str, float]
 ) -> tuple[RecalledEpisode, ...]:
     """The past episodes nearest by cosine of their tasks, weighted by utility, the earlier first among equals."""
-    by_node = {row.node: row for row in learned.episodes.values() if acted(row.body)}
-    near: list[RecalledEpisode] = []
-    for index in np.argsort(-cosine, kind="stable"):
-        row = by_node.get(nodes[int(index)])
+    near: list[tuple[float, float, NodeRow]] = []
+    for index in _nearest(cosine):
+        row = learned.by_node.get(nodes[index])
         if row is None or row.body is None:
             continue
         alike = float(cosine[index])
         useful = utility.get(row.node, 0.0) - (row.body["outcome"] == "failure")
-        score = min(1.0, alike * (1.0 + UTILITY * useful)) if alike > 0 else alike
-        why = Why(signals={"dense": alike, "utility": score - alike} if score != alike else {"dense": alike})
-        near.append(
-            RecalledEpisode(
-                id=row.id,
-                task=row.body["task"],
-                outcome=row.body["outcome"],
-                steps=len(row.body["steps"]),
-                actions=_actions(row.body["steps"]),
-                score=score,
-                why=why,
-            )
-        )
+        near.append((min(1.0, alike * (1.0 + UTILITY * useful)) if alike > 0 else alike, alike, row))
         if len(near) == CONSIDERED:
             break
-    return tuple(sorted(near, key=lambda episode: -episode.score)[:EPISODES])
+    return tuple(_recalled(*episode) for episode in sorted(near, key=lambda episode: -episode[0])[:EPISODES])
+
+
+def _recalled(score: float, alike: float, row: NodeRow) -> RecalledEpisode:
+    body: Mapping[str, Any] = row.body or {}
+    return RecalledEpisode(
+        id=row.id,
+        task=body["task"],
+        outcome=body["outcome"],
+        steps=len(body["steps"]),
+        actions=_actions(body["steps"]),
+        score=score,
+        why=Why(signals={"dense": alike, "utility": score - alike} if score != alike else {"dense": alike}),
+    )
+
+
+def _nearest(cosine: NDArray[np.float32]) -> Iterator[int]:
+    """Indices by cosine (m,), the first among equals first; as far as they are asked for."""
+    first = top(cosine, 2 * CONSIDERED).tolist()
+    yield from first
+    if len(first) < len(cosine):
+        yield from np.argsort(-cosine, kind="stable")[len(first) :].tolist()
 
 
 def _actions(steps: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

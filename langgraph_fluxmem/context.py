@@ -45,7 +45,7 @@ def serialise(activation: Activation, budget: int) -> str:
 
 def quoted(text: str) -> str:
     """A stored text as data: escaped, control characters dropped, its lines indented under the entry they belong to."""
-    clean = "".join(char for char in text if char in "\n\t" or char.isprintable())
+    clean = text if text.replace("\n", "").isprintable() else "".join(char for char in text if char in "\n\t" or char.isprintable())
     return clean.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").strip().replace("\n", "\n    ")
 
 

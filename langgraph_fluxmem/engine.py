@@ -134,7 +134,7 @@ class Engine:
         if isinstance(request, Hidden):
             return self.hidden(request.namespace, request.lineage, request.seen)
         if isinstance(request, Load):
-            return self.ledger.load(request.namespace, request.ids)
+            return (self.ledger.bodies if request.brief else self.ledger.load)(request.namespace, request.ids)
         if isinstance(request, LearnedOf):
             return self.learned(request.namespace, request.hidden)
         if isinstance(request, Undo):

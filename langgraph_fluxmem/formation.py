@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.index.view import NamespaceView
-from langgraph_fluxmem.ledger.rows import NodeRow
+from langgraph_fluxmem.ledger.rows import BodyRow, NodeRow
 from langgraph_fluxmem.requests import Load, Stage
 from langgraph_fluxmem.schema import Namespace, RecalledFact, Vector, Why
-from langgraph_fluxmem.signals import LEXICAL, Bench, Propose, Query, Rows, Signal, scaled, weighted
+from langgraph_fluxmem.signals import LEXICAL, Bench, Query, Rows, Signal, scaled, weighted
 from langgraph_fluxmem.storing.fields import fact_of
 
 
@@ -45,12 +45,12 @@ def recall_facts(
     chosen = weighted(LEXICAL if lexical else None, config.signals, signals)
     asked = Query(query, vector, served or {}, around)
     benches = [Bench(asked, view, _allowed(view, exclude)) for view in views if view.size]
-    rows = [_candidates(bench, [signal.propose for signal, _ in chosen if signal.propose], max(config.pool, k)) for bench in benches]
+    rows = [_candidates(bench, [signal for signal, _ in chosen], max(config.pool, k)) for bench in benches]
     shares = _shares(chosen, benches, rows)
     best = _best(shares.sum(axis=0), benches, rows, k)
-    loaded: dict[str, NodeRow] = {}
+    loaded: dict[str, BodyRow] = {}
     for namespace in dict.fromkeys(found.namespace for found in best):
-        loaded.update((yield Load(namespace, tuple(found.id for found in best if found.namespace == namespace))))
+        loaded.update((yield Load(namespace, tuple(found.id for found in best if found.namespace == namespace), brief=True)))
     names = [signal.name for signal, _ in chosen]
     told = [(found, loaded[found.id], shares[:, found.at].tolist()) for found in best if found.id in loaded]
     return tuple(
@@ -71,23 +71,25 @@ class _Found(NamedTuple):
 
 def _shares(chosen: Sequence[tuple[Signal, float]], benches: Sequence[Bench], rows: Sequence[Rows]) -> NDArray[np.float64]:
     """(signals, candidates) each signal's weighted share of each candidate's score, over the candidates of all namespaces."""
-    out = np.empty((len(chosen), sum(map(len, rows))))
-    start = 0
-    for bench, part in zip(benches, rows, strict=True):
-        if len(part):
-            for row, (signal, _) in zip(out, chosen, strict=True):
-                row[start : start + len(part)] = signal.score(bench, part)
-        start += len(part)
-    if start:
-        relative = [at for at, (signal, _) in enumerate(chosen) if not signal.absolute]
+    ends = np.cumsum([len(part) for part in rows]).tolist()
+    out = np.zeros((len(chosen), ends[-1] if ends else 0))
+    asked = [(bench, part, end) for bench, part, end in zip(benches, rows, ends, strict=True) if len(part)]
+    relative: list[int] = []
+    for at, (signal, _) in enumerate(chosen):
+        speaks = False
+        for bench, part, end in asked:
+            if signal.silent is None or not signal.silent(bench):
+                out[at, end - len(part) : end] = signal.score(bench, part)
+                speaks = True
+        if speaks and not signal.absolute:
+            relative.append(at)
+    if relative:
         out[relative] = scaled(out[relative])
-        start = 0
-        for bench, part in zip(benches, rows, strict=True):
-            for row, (signal, _) in zip(out, chosen, strict=True):
-                if signal.keeps is not None and len(part):
-                    row[start : start + len(part)] *= signal.keeps(bench)
-            start += len(part)
-    return out * np.array([[weight] for _, weight in chosen])
+        for at, (signal, _) in enumerate(chosen):
+            for bench, part, end in asked if signal.keeps is not None else ():
+                out[at, end - len(part) : end] *= signal.keeps(bench)
+    out *= np.array([[weight] for _, weight in chosen])
+    return out
 
 
 def _best(total: NDArray[np.float64], benches: Sequence[Bench], rows: Sequence[Rows], k: int) -> list[_Found]:
@@ -97,15 +99,18 @@ def _best(total: NDArray[np.float64], benches: Sequence[Bench], rows: Sequence[R
     places = np.arange(len(total))
     if len(total) > k:
         places = np.flatnonzero(total >= np.partition(total, len(total) - k)[len(total) - k])
-    starts = np.cumsum([0, *map(len, rows)])
     found: list[_Found] = []
-    for at, owner in zip(places.tolist(), (np.searchsorted(starts, places, side="right") - 1).tolist(), strict=True):
-        view, part = benches[owner].view, rows[owner]
-        found.append(_Found(float(total[at]), view.ids[int(part[at - starts[owner]])], view.namespace, at))
+    start = 0
+    for bench, part in zip(benches, rows, strict=True):
+        mine = places[(places >= start) & (places < start + len(part))]
+        ids = bench.view.ids_of(part[mine - start])
+        scores, name = total[mine].tolist(), bench.view.namespace
+        found += [_Found(score, version, name, at) for score, version, at in zip(scores, ids, mine.tolist(), strict=True)]
+        start += len(part)
     return sorted(found, key=lambda one: (-one.score, one.id))[:k]
 
 
-def with_texts(facts: Sequence[RecalledFact], loaded: Mapping[str, NodeRow]) -> tuple[RecalledFact, ...]:
+def with_texts(facts: Sequence[RecalledFact], loaded: Mapping[str, NodeRow | BodyRow]) -> tuple[RecalledFact, ...]:
     """The facts with content and metadata from the rows loaded; those whose version is gone are left out."""
     found: list[RecalledFact] = []
     for fact in facts:
@@ -118,7 +123,7 @@ def with_texts(facts: Sequence[RecalledFact], loaded: Mapping[str, NodeRow]) -> 
     return tuple(found)
 
 
-def _recalled(row: NodeRow, found: _Found, shares: dict[str, float]) -> RecalledFact:
+def _recalled(row: BodyRow, found: _Found, shares: dict[str, float]) -> RecalledFact:
     content, metadata = fact_of(row)
     return RecalledFact(
         id=row.id, content=content, metadata=metadata, namespace=found.namespace, score=found.score, why=Why(signals=shares)
@@ -137,9 +142,10 @@ def _allowed(view: NamespaceView, exclude: frozenset[str]) -> NDArray[np.bool_] 
     return mask
 
 
-def _candidates(bench: Bench, proposers: Sequence[Propose], m: int) -> Rows:
-    """The union of what the proposers name, in row order."""
+def _candidates(bench: Bench, signals: Sequence[Signal], m: int) -> Rows:
+    """The union of what the signals propose, in row order."""
     chosen = np.zeros(bench.view.size, dtype=bool)
-    for propose in proposers:
-        chosen[propose(bench, m)] = True
+    for signal in signals:
+        if signal.propose is not None and (signal.silent is None or not signal.silent(bench)):
+            chosen[signal.propose(bench, m)] = True
     return np.flatnonzero(chosen).astype(np.int32)

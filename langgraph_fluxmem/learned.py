@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langgraph_fluxmem.learning import FLOOR, Repair, StepMemory, advise, recall_steps
-from langgraph_fluxmem.links import TaskLinks
+from langgraph_fluxmem.links import Served, TaskLinks
 from langgraph_fluxmem.packed import PackedBody
 from langgraph_fluxmem.schema import Action, Advice, Namespace, RecalledEpisode, RecalledSkill, RecalledStep, Situation, Vector
 from langgraph_fluxmem.skills import SkillBook, recall_skills
@@ -38,6 +38,8 @@ class Learned:
         self.links = TaskLinks()
         self.skills = SkillBook()
         self.episodes: dict[str, NodeRow] = {}
+        self.by_node: dict[str, NodeRow] = {}
+        """Of each node the last written episode that has steps."""
         self._lock = threading.Lock()
 
     def catch_up(self, ledger: Ledger) -> None:
@@ -50,7 +52,7 @@ class Learned:
                 change.edit in ("undo", "redo", "erase", "tombstone") for change in ledger.changes(self.position, self.namespace)
             ):
                 self.position = 0
-                self.steps, self.links, self.skills, self.episodes = StepMemory(self.floor), TaskLinks(), SkillBook(), {}
+                self.steps, self.links, self.skills, self.episodes, self.by_node = StepMemory(self.floor), TaskLinks(), SkillBook(), {}, {}
             head = ledger.head(self.namespace)
             rows = [row for row in ledger.nodes(self.namespace, after=self.position, kinds=("episode", "skill")) if row.op <= head]
             evidence = [row for row in ledger.evidence(self.namespace, after=self.position) if row.op <= head]
@@ -66,8 +68,9 @@ class Learned:
             assert row.body is not None
             vector = vectors.get(row.texts[0].hash) if row.texts else None
             packed = PackedBody(row.body)
-            self.episodes[row.id] = replace(row, body=packed)
+            held = self.episodes[row.id] = replace(row, body=packed)
             if packed.acted:
+                self.by_node[row.node] = held
                 self.steps.add_episode(row.id, row.body, vector, row.op, held=packed)
             if row.texts:
                 self.skills.saw(row.texts[0].hash, row.body["outcome"], row.op)
@@ -112,7 +115,7 @@ class Learned:
         with self._lock:
             return self.skills.fast(skills, content_hash(task), round_)
 
-    def served(self, vector: Vector) -> dict[str, float]:
+    def served(self, vector: Vector) -> Served:
         """Fact node -> how well it has served tasks like this one, in (-1, 1); see `links.TaskLinks.served`."""
         with self._lock:
             return self.links.served(vector)

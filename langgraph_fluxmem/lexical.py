@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,17 +42,18 @@ def idf(df: int, size: int) -> float:
 class Part:
     """What one term adds to the documents that hold it: `values` (n,) for `rows` (n,), or for all of them where `rows` is None."""
 
-    __slots__ = ("rows", "values")
+    __slots__ = ("most", "rows", "values")
 
     def __init__(self, rows: NDArray[np.integer] | None, values: Scores) -> None:
         self.rows, self.values = rows, values
+        self.most = 0.0
+        """The most that the term could add to any document: of one that says nothing else, over and over."""
 
     @property
     def nbytes(self) -> int:
         return self.values.nbytes + (0 if self.rows is None else self.rows.nbytes)
 
 
-NOTHING = Part(np.zeros(0, np.int64), np.zeros(0, np.float32))
 Postings = list[tuple[NDArray[np.int32], NDArray[np.int32]]]
 
 
@@ -64,6 +66,8 @@ class Collection(ABC):
         self._bytes = 0
         self._most = KEPT_BYTES * size + (1 << 16)
         self._lock = threading.Lock()
+        self._nothing = Part(np.zeros(0, np.int64), np.zeros(0, np.float32))
+        self._nothing.most = idf(0, size) * (K1 + 1)
 
     @abstractmethod
     def made(self, postings: Postings) -> list[Part]:
@@ -88,6 +92,10 @@ class Collection(ABC):
             out += np.bincount(np.concatenate(rows), np.concatenate(values), self.size)
         return out
 
+    def most(self, terms: Mapping[str, float]) -> float:
+        """What no document's score for these terms reaches: each held over and over by a document that says nothing else."""
+        return sum(times * part.most for part, times in zip(self._parts_of(terms), terms.values(), strict=True))
+
     def _parts_of(self, terms: Mapping[str, float]) -> list[Part]:
         with self._lock:
             missing = [term for term in terms if term not in self._parts]
@@ -108,12 +116,13 @@ class Collection(ABC):
                 found.append(term)
                 postings.append((rows, frequencies))
             else:
-                self._parts[term] = NOTHING
-        for term, part in zip(found, self.made(postings) if found else (), strict=True):
+                self._parts[term] = self._nothing
+        for term, part, (rows, _) in zip(found, self.made(postings) if found else (), postings, strict=True):
+            part.most = idf(len(rows), self.size) * (K1 + 1)
             self._parts[term] = part
             self._bytes += part.nbytes
 
-    def _packed(self, rows: NDArray[np.integer], values: Scores) -> Part:
+    def _packed(self, rows: NDArray[np.integer], values: NDArray[Any]) -> Part:
         """Rows and values, or values for all where that takes less."""
         if 3 * len(rows) < self.size:
             return Part(rows, values)
@@ -133,7 +142,7 @@ class Facts(Collection):
         rows = np.concatenate([rows for rows, _ in postings])
         tf = np.concatenate([frequencies for _, frequencies in postings]).astype(np.float32)
         weights = np.array([idf(df, self.size) * (K1 + 1) for df in held], np.float32)
-        values: Scores = np.repeat(weights, held) * tf / (tf + self.norms[rows])
+        values: NDArray[Any] = np.repeat(weights, held) * tf / (tf + self.norms[rows])
         cuts = np.cumsum(held)[:-1]
         return [self._packed(*part) for part in zip(np.split(rows, cuts), np.split(values, cuts), strict=True)]
 
@@ -173,7 +182,7 @@ class Surroundings(Collection):
         tf = np.bincount(place, (windows.shares * frequencies).ravel()).astype(np.float32)
         if where[-1] == self.size:  # nobody
             where, tf = where[:-1], tf[:-1]
-        values: Scores = weight * tf / (tf + self.norms[where])
+        values: NDArray[Any] = weight * tf / (tf + self.norms[where])
         return self._packed(where, values)
 
 
@@ -193,5 +202,5 @@ class Sources(Collection):
         tf = np.bincount(self.view.source[rows] + 1, frequencies, self.size + 1)[1:].astype(np.float32)
         where = np.flatnonzero(tf)
         tf = tf[where]
-        values: Scores = np.float32(idf(len(where), self.alive) * (K1 + 1)) * tf / (tf + self.norms[where])
+        values: NDArray[Any] = np.float32(idf(len(where), self.alive) * (K1 + 1)) * tf / (tf + self.norms[where])
         return self._packed(where, values)

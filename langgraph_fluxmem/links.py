@@ -6,7 +6,8 @@ project on LoCoMo: +1.5 points recall@10 on other questions, +13 on noisy repeat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,55 @@ def node_of(version_id: str) -> str:
     return version_id.rsplit(":", 1)[0]
 
 
+def node_keys(nodes: Iterable[str]) -> NDArray[np.int64]:
+    """(n,) numbers that stand for nodes within this process (64 bits of a keyed hash), so that arrays of them can be matched."""
+    return np.fromiter(map(hash, nodes), dtype=np.int64)
+
+
 def task_kernel(cosine: NDArray[np.float32]) -> NDArray[np.float32]:
     """K = max(0, (cos - .5) / .5)^2: tasks that are not alike share nothing (LEARNING, section 1)."""
     return np.square(np.maximum(0.0, (cosine - 0.5) / 0.5))
+
+
+class Served(Mapping[str, float]):
+    """Fact node -> what past use says of it for one query, in (-1, 1); read for many facts at once by the keys of their nodes."""
+
+    def __init__(self, names: list[str], scores: NDArray[np.float64]) -> None:
+        """`names` (n) of nodes and `scores` (n,); names without a part in the evidence are left out by the caller."""
+        self._names, self._scores = names, scores
+        keys = node_keys(names)
+        order = np.argsort(keys, kind="stable")
+        self._keys, self._by_key = keys[order], np.append(scores[order], 0.0).astype(np.float32)
+
+    @classmethod
+    def of(cls, served: Mapping[str, float]) -> Served:
+        """The same of any mapping."""
+        return served if isinstance(served, Served) else cls(list(served), np.array(list(served.values()), np.float64))
+
+    def at(self, keys: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(m,) the scores of nodes by their keys (m,), 0 for those that served nothing."""
+        place = np.searchsorted(self._keys, keys)
+        found = np.take(self._keys, place, mode="clip") == keys
+        return self._by_key[np.where(found, place, len(self._keys))]
+
+    @cached_property
+    def _by_name(self) -> dict[str, float]:
+        return dict(self.items())
+
+    def __getitem__(self, node: str) -> float:
+        return self._by_name[node]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def items(self) -> list[tuple[str, float]]:  # pyright: ignore[reportIncompatibleMethodOverride] - a list of pairs, at once
+        return list(zip(self._names, self._scores.tolist(), strict=True))
+
+
+NOTHING_SERVED = Served([], np.zeros(0))
 
 
 class TaskLinks:
@@ -31,9 +78,11 @@ class TaskLinks:
         self._tasks: dict[str, int] = {}
         self._vectors: list[Vector] = []
         self._matrix: NDArray[np.float32] | None = None
+        self._episodes: list[str] = []
         self._facts: dict[str, int] = {}
+        self._names: list[str] = []
         self._counts: dict[tuple[int, int], list[float]] = {}
-        self._arrays: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]] | None = None
+        self._arrays: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]] | None = None
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -44,6 +93,7 @@ class TaskLinks:
             self._tasks[episode] = len(self._vectors)
             self._vectors.append(vector)
             self._matrix = None
+            self._arrays = None
 
     def add(self, fact: str, episode: str, channel: Channel, weight: float) -> bool:
         """Count evidence on a link; False when the episode is unknown here."""
@@ -51,6 +101,8 @@ class TaskLinks:
         if row is None:
             return False
         column = self._facts.setdefault(node_of(fact), len(self._facts))
+        if column == len(self._names):
+            self._names.append(node_of(fact))
         counts = self._counts.setdefault((row, column), [0.0, 0.0])
         counts[0 if channel == "progress" else 1] += weight
         self._arrays = None
@@ -58,23 +110,31 @@ class TaskLinks:
 
     def tasks(self) -> tuple[list[str], NDArray[np.float32]]:
         """Episode ids and their task vectors (m, d)."""
-        return list(self._tasks), self._stacked()
+        matrix = self._stacked()
+        return self._episodes, matrix
 
-    def served(self, vector: Vector, kernel: Callable[[NDArray[np.float32]], NDArray[np.float32]] = task_kernel) -> dict[str, float]:
-        """Fact node -> score in (-1, 1) for a query (d,): (s - n) / (1 + s + n) over kernel-weighted evidence for and against."""
+    def served(self, vector: Vector, kernel: Callable[[NDArray[np.float32]], NDArray[np.float32]] = task_kernel) -> Served:
+        """Fact node -> score in (-1, 1) for a query (d,): (s - n) / (1 + s + n) over kernel-weighted evidence for and against.
+
+        Only the links of tasks like this one are looked at.
+        """
         if not self._counts:
-            return {}
+            return NOTHING_SERVED
         weights = kernel(self._stacked() @ vector)
-        if not weights.any():
-            return {}
-        rows, columns, good, bad = self._links()
-        near = weights[rows]
-        size = len(self._facts)
-        for_it = np.bincount(columns, weights=near * good, minlength=size)
-        against = np.bincount(columns, weights=near * bad, minlength=size)
+        near = np.flatnonzero(weights)
+        if not len(near):
+            return NOTHING_SERVED
+        begins, columns, evidence = self._links()
+        held = begins[near + 1] - begins[near]
+        ends = np.cumsum(held)
+        links = np.repeat(begins[near] - (ends - held), held) + np.arange(ends[-1])
+        facts, place = np.unique(columns[links], return_inverse=True)
+        weighed = np.repeat(weights[near], held)
+        for_it = np.bincount(place, weighed * evidence[0, links], len(facts))
+        against = np.bincount(place, weighed * evidence[1, links], len(facts))
         score = (for_it - against) / (1.0 + for_it + against)
-        names = list(self._facts)
-        return {names[index]: float(score[index]) for index in np.flatnonzero(for_it + against)}
+        kept = np.flatnonzero(for_it + against)
+        return Served([self._names[fact] for fact in facts[kept].tolist()], score[kept])
 
     def counts(self) -> dict[tuple[str, str], tuple[float, float]]:
         """(episode, fact node) -> (for, against); what `verify` compares."""
@@ -84,11 +144,15 @@ class TaskLinks:
     def _stacked(self) -> NDArray[np.float32]:
         if self._matrix is None:
             self._matrix = np.stack(self._vectors) if self._vectors else np.zeros((0, 0), np.float32)
+            self._episodes = list(self._tasks)
         return self._matrix
 
-    def _links(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    def _links(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """The links in the order of their tasks: where those of each task begin (tasks + 1,), facts (links,), and evidence (2, links)."""
         if self._arrays is None:
             keys = np.array(list(self._counts), dtype=np.int64).reshape(-1, 2)
             values = np.array(list(self._counts.values()), dtype=np.float64).reshape(-1, 2)
-            self._arrays = (keys[:, 0], keys[:, 1], values[:, 0], values[:, 1])
+            order = np.lexsort((keys[:, 1], keys[:, 0]))
+            begins = np.searchsorted(keys[order, 0], np.arange(len(self._tasks) + 1))
+            self._arrays = (begins, keys[order, 1], values[order].T.copy())
         return self._arrays

@@ -58,10 +58,11 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Answer: dict version id -> `ledger.rows.NodeRow` (missing ids are absent)."""
+    """Answer: dict version id -> `ledger.rows.NodeRow` (missing ids are absent); when `brief`, at least a `ledger.rows.BodyRow`."""
 
     namespace: Namespace
     ids: tuple[str, ...]
+    brief: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,8 @@ from langgraph_fluxmem.errors import ConfigError
 from langgraph_fluxmem.index.top import top
 from langgraph_fluxmem.index.view import NamespaceView
 from langgraph_fluxmem.kinds import NUMBER, TIME, wanted
-from langgraph_fluxmem.lexical import K1, Facts, Sources, Surroundings, idf
-from langgraph_fluxmem.links import node_of
+from langgraph_fluxmem.lexical import Facts, Sources, Surroundings
+from langgraph_fluxmem.links import Served
 from langgraph_fluxmem.querying import asked_terms, languages_of
 from langgraph_fluxmem.schema import Vector
 from langgraph_fluxmem.text import QUESTION, terms
@@ -107,6 +107,7 @@ class Bench:
     def __init__(self, query: Query, view: NamespaceView, allowed: NDArray[np.bool_] | None = None) -> None:
         self.query, self.view, self.allowed = query, view, allowed
         self.background = background_of(view)
+        self._best: dict[tuple[int, int], tuple[Scores, Rows]] = {}
 
     @property
     def windows(self) -> Windows:
@@ -151,14 +152,23 @@ class Bench:
     @cached_property
     def held(self) -> float:
         """The share of the query, by the weight of its terms, that the fact with the highest BM25 holds, in [0, 1]."""
-        size = self.view.size
-        most = (K1 + 1) * sum(times * idf(self.view.df(term), size) for term, times in self.terms.items())
+        most = self.background.facts.most(self.terms)
         return float(self.bm25.max(initial=0)) / most if most else 0.0
 
     @property
     def questions(self) -> NDArray[np.bool_]:
         """(size,) which facts are questions."""
         return self.background.questions
+
+    @cached_property
+    def named(self) -> list[bool]:
+        """Of each speaker whether the query names them."""
+        return [bool(name) and name <= self.terms.keys() for name in self.background.speakers]
+
+    @cached_property
+    def served(self) -> Served:
+        """What past use says of nodes, readable for many at once."""
+        return Served.of(self.query.served)
 
     @cached_property
     def around(self) -> Rows:
@@ -193,7 +203,13 @@ class Bench:
         return self.view.dense_top(self.query.vector, m, allowed=self.allowed, scores=self._cosines if self.view.exact else None)
 
     def best(self, scores: Scores, m: int) -> Rows:
-        """The at most `m` allowed rows that score best, above zero; equal ones in log order."""
+        """The at most `m` allowed rows that score best, above zero; equal ones in log order. Asked again it is not worked out again."""
+        known = self._best.get((id(scores), m))
+        if known is None or known[0] is not scores:
+            known = self._best[id(scores), m] = (scores, self._positive(scores, m))
+        return known[1]
+
+    def _positive(self, scores: Scores, m: int) -> Rows:
         if self.allowed is not None:
             scores = np.where(self.allowed, scores, np.float32(0))
         rows = top(scores, m, self.view.ops)
@@ -202,6 +218,7 @@ class Bench:
 
 Propose = Callable[[Bench, int], Rows]
 Score = Callable[[Bench, Rows], Scores]
+Silent = Callable[[Bench], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +235,8 @@ class Signal:
     absolute: bool = False
     keeps: Callable[[Bench], float] | None = None
     """The share of its weight that it keeps for this query in this namespace; None: all of it."""
+    silent: Silent | None = None
+    """Whether it has nothing to say of any fact of a bench: its share is 0 then, and it is not asked."""
 
 
 def trust(bench: Bench) -> float:
@@ -278,10 +297,24 @@ def _source(bench: Bench, rows: Rows) -> Scores:
     return bench.sources[rows]
 
 
+def _no_sources(bench: Bench) -> bool:
+    return bench.background.sources is None
+
+
+def _no_questions(bench: Bench) -> bool:
+    return bench.windows.alone or not bench.background.any_questions
+
+
+def _served_nothing(bench: Bench) -> bool:
+    return not bench.query.served
+
+
+def _nothing_around(bench: Bench) -> bool:
+    return not bench.query.around or not len(bench.around)
+
+
 def _answers(bench: Bench, rows: Rows) -> Scores:
     """How well the fact just before matches, where that is a question: then this one probably answers it."""
-    if not bench.background.any_questions or bench.windows.alone:
-        return np.zeros(len(rows), np.float32)
     nobody = bench.view.size
     before = bench.windows.before(rows)
     asked = np.where(np.append(bench.questions, False)[before], before, nobody)
@@ -300,11 +333,17 @@ def _statement(bench: Bench, rows: Rows) -> Scores:
     return bench.background.statements[rows]
 
 
+def _no_kind_asked(bench: Bench) -> bool:
+    return not wanted(bench.query.text)
+
+
+def _nobody_named(bench: Bench) -> bool:
+    return not any(bench.named)
+
+
 def _named(bench: Bench, rows: Rows) -> Scores:
     """1 for what was said by somebody whom the query names."""
-    asked = [bool(name) and name <= bench.terms.keys() for name in bench.background.speakers]
-    if not any(asked):
-        return np.zeros(len(rows), np.float32)
+    asked = bench.named
     return np.array([*asked, False], np.float32)[np.minimum(bench.view.speaker[rows], len(asked))]
 
 
@@ -318,16 +357,11 @@ def _kind(bench: Bench, rows: Rows) -> Scores:
 
 def _served(bench: Bench, rows: Rows) -> Scores:
     """What past use says: the learned links of tasks like this one."""
-    served, ids = bench.query.served, bench.view.ids
-    if not served:
-        return np.zeros(len(rows), np.float32)
-    return np.array([served.get(node_of(ids[int(row)]), 0.0) for row in rows], np.float32)
+    return bench.served.at(bench.view.keys[rows])
 
 
 def _beside_propose(bench: Bench, m: int) -> Rows:
     del m
-    if not len(bench.around):
-        return bench.around
     near = [bench.view.neighbours(bench.around, offset) for offset in range(-REACH, REACH + 1) if offset]
     rows = np.concatenate(near)
     return np.unique(rows[rows >= 0]) if bench.allowed is None else np.unique(rows[(rows >= 0) & bench.allowed[rows]])
@@ -336,8 +370,6 @@ def _beside_propose(bench: Bench, m: int) -> Rows:
 def _beside(bench: Bench, rows: Rows) -> Scores:
     """Nearness in the source to the facts to look around: 1 next to one, falling to 0 beyond three places."""
     out = np.zeros(bench.view.size, np.float32)
-    if not len(bench.around):
-        return out[rows]
     for offset in range(-REACH, REACH + 1):
         near = bench.view.neighbours(bench.around, offset) if offset else bench.around
         near = near[near >= 0]
@@ -347,8 +379,6 @@ def _beside(bench: Bench, rows: Rows) -> Scores:
 
 def _alike(bench: Bench, rows: Rows) -> Scores:
     """Cosine to the nearest of the facts to look around."""
-    if not len(bench.around):
-        return np.zeros(len(rows), np.float32)
     return (bench.view.vectors_of(rows) @ bench.view.vectors_of(bench.around).T).max(axis=1)
 
 
@@ -357,15 +387,15 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("bm25", 0.1, _bm25, _bm25_propose, keeps=trust),
     Signal("context", 1.0, _context, _context_propose, keeps=trust),
     Signal("surroundings", 0.3, _surroundings),
-    Signal("source", 0.3, _source, keeps=aside),
-    Signal("answers", 0.3, _answers, keeps=aside),
+    Signal("source", 0.3, _source, keeps=aside, silent=_no_sources),
+    Signal("answers", 0.3, _answers, keeps=aside, silent=_no_questions),
     Signal("substance", 0.4, _substance, absolute=True),
     Signal("statement", 0.15, _statement, absolute=True),
-    Signal("kind", 0.2, _kind, absolute=True),
-    Signal("named", 0.1, _named, absolute=True),
-    Signal("served", 0.3, _served, absolute=True),
-    Signal("beside", 0.3, _beside, _beside_propose, absolute=True),
-    Signal("alike", 0.3, _alike, absolute=True),
+    Signal("kind", 0.2, _kind, absolute=True, silent=_no_kind_asked),
+    Signal("named", 0.1, _named, absolute=True, silent=_nobody_named),
+    Signal("served", 0.3, _served, absolute=True, silent=_served_nothing),
+    Signal("beside", 0.3, _beside, _beside_propose, absolute=True, silent=_nothing_around),
+    Signal("alike", 0.3, _alike, absolute=True, silent=_nothing_around),
 )
 """All signals with their default weights."""
 LEXICAL: Mapping[str, float] = {"dense": 0.3, "surroundings": 0.1}
@@ -382,7 +412,18 @@ def weighted(*overrides: Mapping[str, float] | None) -> list[tuple[Signal, float
     Raises:
         ConfigError: an override names no signal, or is no finite number of at least 0, or all weights are 0.
     """
-    weights = weights_of(*overrides)
+    given = [mapping for mapping in overrides if mapping]
+    if not given or given == [LEXICAL]:
+        return list(_usual(lexical=bool(given)))
+    return _chosen(weights_of(*given))
+
+
+@cache
+def _usual(*, lexical: bool) -> tuple[tuple[Signal, float], ...]:
+    return tuple(_chosen(weights_of(LEXICAL if lexical else None)))
+
+
+def _chosen(weights: Mapping[str, float]) -> list[tuple[Signal, float]]:
     chosen = [(signal, weights[signal.name]) for signal in SIGNALS if weights[signal.name] > 0]
     if not any(signal.propose for signal, _ in chosen):
         proposers = ", ".join(signal.name for signal in SIGNALS if signal.propose)

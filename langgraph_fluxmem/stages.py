@@ -150,7 +150,7 @@ class Stages:
             for namespace in (activation.namespace, *activation.also):
                 ids = tuple(fact.id for fact in activation.facts if fact.namespace == namespace)
                 if ids:
-                    loaded.update((yield Load(namespace, ids)))
+                    loaded.update((yield Load(namespace, ids, brief=True)))
             activation = activation.model_copy(update={"facts": formation.with_texts(activation.facts, loaded)})
         return activation.bind(self.advisor)
 

@@ -87,6 +87,7 @@ class NamespaceView:
         self._vectors = arrays.vectors.snapshot()
         self._far, self._exact_max, self._settled = far, exact_max, settled
         self._all_op, self._all_source, self._all_speaker = arrays.op.read(), arrays.source.read(), arrays.speaker.read()
+        self._all_key = arrays.key.read()
         self._all_order, self._before, self._after = arrays.chain.order.read(), arrays.chain.before.read(), arrays.chain.after.read()
         self.source_names: Sequence[str] = arrays.sources.names
         """Source of each code; longer than needed when the projection has advanced."""
@@ -123,6 +124,11 @@ class NamespaceView:
         return self._by_row("ops", self._all_op)
 
     @property
+    def keys(self) -> NDArray[np.int64]:
+        """(size,) numbers that stand for the nodes of the rows, see `links.node_keys`."""
+        return self._by_row("keys", self._all_key)
+
+    @property
     def source(self) -> NDArray[np.int32]:
         """(size,) code of each row's source, -1 none; `source_names` tells them."""
         return self._by_row("source", self._all_source)
@@ -147,6 +153,11 @@ class NamespaceView:
         """(size,) number of terms of each row."""
         lengths = self._document_lengths()
         return lengths if self._live is None else lengths[self._live]
+
+    def ids_of(self, rows: NDArray[np.integer]) -> list[str]:
+        """Version ids of rows."""
+        names = self._names
+        return [names[slot] for slot in (rows if self._live is None else self._live[rows]).tolist()]
 
     def rows_of(self, ids: Sequence[str]) -> Rows:
         """Row of each version id, -1 where this view does not show it."""

@@ -23,6 +23,8 @@ def recall_steps(memory: StepMemory, situation: Situation, task_vector: Vector |
     Steps are considered when the same kind of action came before them (or none). The score, in [0, 1], is how much of the situation's
     moment and task they share. `task_vector` as for `advise`.
     """
+    if not memory.steps:
+        return []
     patterns = moment(read(situation))
     wanted = {memory.numbers.get(pattern) for pattern in patterns}
     weights = memory.lens(task_vector).weights

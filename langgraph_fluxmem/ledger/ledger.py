@@ -20,7 +20,7 @@ from langgraph_fluxmem.ledger import apply as applying
 from langgraph_fluxmem.ledger import expiry, integrity, leases, migrations, reads, reindexing, undo
 from langgraph_fluxmem.ledger.database import Database, Durability
 from langgraph_fluxmem.ledger.plans import namespace_path, prepare
-from langgraph_fluxmem.ledger.rows import Change, CommitRow, EdgeRow, EvidenceRow, NodeRow, OperationRow
+from langgraph_fluxmem.ledger.rows import BodyRow, Change, CommitRow, EdgeRow, EvidenceRow, NodeRow, OperationRow
 from langgraph_fluxmem.ledger.sql import Session, Statement
 from langgraph_fluxmem.ledger.tables import meta
 from langgraph_fluxmem.ledger.writer import Transaction, Writer
@@ -207,6 +207,12 @@ class Ledger:
         with self._reading() as session:
             ns = self._namespace_id(session, namespace)
             return {} if ns is None else reads.load(session, ns, ids)
+
+    def bodies(self, namespace: Namespace, ids: Sequence[str]) -> dict[str, BodyRow]:
+        """As `load`, but only what the versions say: a fifth of the time."""
+        with self._reading() as session:
+            ns = self._namespace_id(session, namespace)
+            return {} if ns is None else reads.bodies(session, ns, ids)
 
     def current(self, namespace: Namespace, keys: Sequence[str], *, expired: bool = False) -> dict[str, NodeRow]:
         """Current versions by store key; absent ones are left out, and so are expired ones unless `expired`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -47,6 +48,14 @@ def namespace_path(namespace: Namespace) -> str:
     Raises:
         InvalidNamespaceError: not a non-empty tuple of non-empty texts without "." or NUL.
     """
+    try:
+        return _path(namespace)
+    except TypeError:  # something unhashable in it, or in its place: told below
+        return _path.__wrapped__(namespace)
+
+
+@functools.lru_cache(maxsize=4096)
+def _path(namespace: Namespace) -> str:
     if not isinstance(namespace, tuple) or not namespace:
         raise InvalidNamespaceError(f"namespace {namespace!r}: expected a non-empty tuple of texts like ('acme', 'ada')")
     for segment in namespace:

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Select, and_, bindparam, exists, func, litera
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import FromClause
 
-from langgraph_fluxmem.ledger.rows import Change, CommitRow, EdgeRow, EvidenceRow, NodeRow, OperationRow
+from langgraph_fluxmem.ledger.rows import BodyRow, Change, CommitRow, EdgeRow, EvidenceRow, NodeRow, OperationRow
 from langgraph_fluxmem.ledger.sql import Session, Statement, any_of
 from langgraph_fluxmem.ledger.tables import (
     SEQ_BITS,
@@ -111,7 +111,7 @@ def _node_row(row: tuple[Any, ...]) -> NodeRow:
         node,
         kind,
         None if body is None else json.loads(body),
-        tuple([Text(*text) for text in json.loads(texts)]) if texts else (),
+        _texts(texts) if texts else (),
         node if key is None else key,
         source,
         position,
@@ -155,6 +155,9 @@ def _current_by(found: ColumnElement[bool]) -> Any:
 _LOAD = Statement(
     select(nodes.c.ns, *_node_columns(bodies=True)).join(operations, operations.c.position == nodes.c.op).where(any_of(nodes.c.id, "ids"))
 )
+_BODIES = Statement(
+    select(nodes.c.ns, nodes.c.id, nodes.c.kind, nodes.c.key, nodes.c.node, nodes.c.body, nodes.c.texts).where(any_of(nodes.c.id, "ids"))
+)
 # Two halves, because one OR would be answered by reading the whole namespace.
 _CURRENT = Statement(
     union_all(_current_by(any_of(nodes.c.key, "keys")), _current_by(and_(nodes.c.key.is_(None), any_of(nodes.c.node, "keys"))))
@@ -173,6 +176,19 @@ def current_nodes(session: Session, ns: int, *, after: int, kinds: Sequence[str]
 def load(session: Session, ns: int, ids: Sequence[str]) -> dict[str, NodeRow]:
     # The namespace is compared here: a planner without statistics would rather read the whole of it than look ids up.
     return {row[1]: _node_row(row[1:]) for row in session.all(_LOAD, {"ids": session.list(ids)}) if row[0] == ns}
+
+
+def bodies(session: Session, ns: int, ids: Sequence[str]) -> dict[str, BodyRow]:
+    found: dict[str, BodyRow] = {}
+    for space, id_, kind, key, node, body, texts in session.all(_BODIES, {"ids": session.list(ids)}):
+        if space == ns:
+            held = _texts(texts) if texts and kind == "item" else ()
+            found[id_] = BodyRow(id_, kind, node if key is None else key, None if body is None else json.loads(body), held)
+    return found
+
+
+def _texts(texts: str) -> tuple[Text, ...]:
+    return tuple([Text(*text) for text in json.loads(texts)])
 
 
 def current(session: Session, ns: int, keys: Sequence[str], now: float) -> dict[str, NodeRow]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from langgraph_fluxmem.schema import Channel, EdgeKind, Namespace, NodeKind, Provenance, Text
 
@@ -36,6 +36,16 @@ class NodeRow:
     operation: str
     tombstone: bool = False
     erased: bool = False
+
+
+class BodyRow(NamedTuple):
+    """What a version says, without who wrote it when. ``body is None``: a tombstone or an erased version. `texts` are those of an item."""
+
+    id: str
+    kind: NodeKind
+    key: str
+    body: Mapping[str, Any] | None
+    texts: tuple[Text, ...]
 
 
 @dataclass(frozen=True, slots=True)

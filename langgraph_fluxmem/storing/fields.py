@@ -16,7 +16,7 @@ from langgraph_fluxmem.text import content_hash, index_terms
 if TYPE_CHECKING:
     from langgraph.store.base.embed import EmbeddingsFunc
 
-    from langgraph_fluxmem.ledger.rows import NodeRow
+    from langgraph_fluxmem.ledger.rows import BodyRow, NodeRow
 
 _KEYS = ("dims", "embed", "fields")
 Paths = Literal[False] | Sequence[str] | None
@@ -100,7 +100,7 @@ def checked_paths(paths: object, what: str = "index") -> tuple[str, ...]:
     return tuple(paths)
 
 
-def fact_of(row: NodeRow) -> tuple[str, dict[str, Any]]:
+def fact_of(row: NodeRow | BodyRow) -> tuple[str, dict[str, Any]]:
     """A fact or item as `recall` shows it: (content, metadata). A fact: what was remembered. An item: its indexed texts, one a line, and
     ``{"key": ..., "value": ...}``.
 

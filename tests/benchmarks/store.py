@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from .store_profile import profile
 from .store_systems import BATCH, STORES, SYSTEMS, Case, Data
 
 KEYS = ("add_ms_p50", "bulk_add_per_s", "search_ms_p50", "search_ms_p95", "rss_mb", "disk_mb")
@@ -204,12 +205,26 @@ def table(cases: list[Case], keys: tuple[str, ...]) -> list[dict[str, Any]]:
     return rows
 
 
+def profiles(grid: list[tuple[int, int]]) -> list[dict[str, Any]]:
+    """The share of each part in one recall, printed for each size."""
+    out: list[dict[str, Any]] = []
+    for facts, namespaces in grid:
+        with tempfile.TemporaryDirectory(prefix="fluxmem-store-") as folder:
+            rows = profile(facts, namespaces, Path(folder) / "place")
+        print(f"{facts:,} facts in {namespaces:,} namespaces")
+        for row in rows:
+            print(f"  {row['part']:32}{row['us']:10.1f} us{100 * row['share']:7.1f} %")
+        out += [{"facts": facts, "namespaces": namespaces, **row} for row in rows]
+    return out
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.store", description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="1000,10000", help="facts, separated by commas")
     parser.add_argument("--namespaces", default="1,20,1000")
     parser.add_argument("--systems", default="", help="only these, of either table")
     parser.add_argument("--tables", default="facts,items")
+    parser.add_argument("--profile", action="store_true", help="instead: the share of each part in one recall")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--case", help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
@@ -223,8 +238,10 @@ def main(arguments: list[str] | None = None) -> None:
         (int(size), int(count)) for size in options.sizes.split(",") for count in options.namespaces.split(",") if int(count) <= int(size)
     ]
     made: dict[str, Any] = {}
+    if options.profile:
+        made["rows"] = profiles(grid)
     for kind, systems, keys in (("facts", SYSTEMS, KEYS), ("items", STORES, ITEM_KEYS)):
-        if kind in options.tables.split(","):
+        if kind in options.tables.split(",") and not options.profile:
             cases = [Case(kind, system, *at) for at in grid for system in systems if not wanted or system in wanted]
             made["rows" if kind == "facts" else kind] = table(cases, keys)
             print()
