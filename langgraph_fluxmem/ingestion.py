@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
 
-from langgraph_fluxmem.errors import InvalidContentError
+from langgraph_fluxmem.errors import ConfigError, InvalidContentError
 from langgraph_fluxmem.indexing import fact_terms
 from langgraph_fluxmem.requests import Apply, EmbedFor, Fetch, Stage
 from langgraph_fluxmem.schema import Applied, Namespace, NodeWrite, Plan, Provenance, Text, Write
@@ -26,6 +27,10 @@ Document_ = str | Document | BaseMessage
 Rememberable = Document_ | Iterable[Document_]
 """A text, a LangChain `Document` or message, or several of them in any mixture."""
 
+Progress = Callable[[dict[str, int | None]], None]
+"""Gets ``{"done": documents, "total": documents or None when nobody knows, "stored": facts that were new}``."""
+BATCH = 256
+"""Documents in one operation where a progress is asked for and no batch is given."""
 _ATTEMPTS = 100
 
 
@@ -57,23 +62,47 @@ def remember(
     source: str | None = None,
     provenance: Provenance | None = None,
     split_chars: int = 8_000,
+    batch: int | None = None,
+    progress: Progress | None = None,
 ) -> Stage:
-    """Store documents as facts in one operation; returns the version ids of all pieces, in order.
+    """Store documents as facts; returns the version ids of all pieces, in order.
 
-    What is stored already, unchanged, is left as it is. `source` is for documents that name none. Metadata keys with a meaning are
-    ``source``, ``position`` (a number), ``speaker`` and ``time``; all metadata come back unchanged. A text of more than `split_chars`
-    characters becomes several facts, whose metadata say at which character each begins (``start_index``).
+    In one operation, or with `batch` in one for each so many documents, which are taken as they are needed; `progress` is called after
+    each. What is stored already, unchanged, is left as it is and not embedded: so the same call again goes on where it was interrupted.
+    `source` is for documents that name none. Metadata keys with a meaning are ``source``, ``position`` (a number), ``speaker`` and
+    ``time``; all metadata come back unchanged. A text of more than `split_chars` characters becomes several facts, whose metadata say at
+    which character each begins (``start_index``).
 
     Raises:
-        InvalidContentError: one of them cannot be remembered; none is.
+        InvalidContentError: one of them cannot be remembered; none of its batch is. ConfigError: `batch` is no number of at least 1.
     """
-    found = drafts(documents, namespace=namespace, source=source, split_chars=split_chars)
-    if not found:
-        return []
+    if batch is None and progress is None:
+        found = drafts(documents, namespace=namespace, source=source, split_chars=split_chars)
+        return (yield from _stored(found, namespace, provenance))[0]
+    size = _batch(batch)
+    total = len(documents) if isinstance(documents, Sized) and not isinstance(documents, (str, bytes)) else None
+    total = 1 if isinstance(documents, (str, Document, BaseMessage)) else total
+    items = iter(_items(documents))
+    versions: list[str] = []
+    done = stored = 0
+    while part := list(islice(items, size)):
+        found = [
+            draft for at, item in enumerate(part, done) for draft in _drafts_of(item, f"document {at}", namespace, source, split_chars)
+        ]
+        ids, fresh = yield from _stored(found, namespace, provenance)
+        versions += ids
+        done, stored = done + len(part), stored + fresh
+        if progress is not None:
+            progress({"done": done, "total": total, "stored": stored})
+    return versions
+
+
+def _stored(found: list[Draft], namespace: Namespace, provenance: Provenance | None) -> Stage:
+    """Write drafts in one operation; returns their version ids, and how many were new."""
     unique = {draft.node: draft for draft in found}
     keys = tuple(unique)
     versions: dict[str, str] = {}
-    for attempt in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS if unique else 0):
         current = yield Fetch("current", (namespace, keys))
         versions = {node: row.id for node, row in current.items() if row.body == unique[node].body}
         fresh = [draft for draft in unique.values() if draft.node not in versions]
@@ -87,9 +116,17 @@ def remember(
         applied: Applied = yield Apply(Plan(operation, "remember", namespace, (*writes, *new.values()), provenance or Provenance()))
         if not applied.duplicate:
             versions.update(made)
-            break
+            return [versions[draft.node] for draft in found], len(fresh)
         # somebody wrote the same in this moment, or it was written before and has been forgotten or undone since: look again
-    return [versions[draft.node] for draft in found]
+    return [versions[draft.node] for draft in found], 0
+
+
+def _batch(batch: int | None) -> int:
+    if batch is None:
+        return BATCH
+    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+        raise ConfigError(f"batch is {batch!r}; it is how many documents are stored in one operation, a whole number of at least 1")
+    return batch
 
 
 def drafts(documents: Rememberable, *, namespace: Namespace, source: str | None = None, split_chars: int = 8_000) -> list[Draft]:
@@ -98,11 +135,16 @@ def drafts(documents: Rememberable, *, namespace: Namespace, source: str | None 
     Raises:
         InvalidContentError: one of them cannot be remembered; the message says which.
     """
-    single = isinstance(documents, (str, Document, BaseMessage))
-    if not single and (isinstance(documents, (bytes, Mapping)) or not isinstance(documents, Iterable)):
-        raise InvalidContentError(f"documents is a {type(documents).__name__}; {_EXPECTED}")
-    items = [documents] if single else list(documents)  # pyright: ignore[reportArgumentType]
+    items = _items(documents)
     return [draft for index, item in enumerate(items) for draft in _drafts_of(item, f"document {index}", namespace, source, split_chars)]
+
+
+def _items(documents: Rememberable) -> Iterable[object]:
+    if isinstance(documents, (str, Document, BaseMessage)):
+        return [documents]
+    if isinstance(documents, (bytes, Mapping)) or not isinstance(documents, Iterable):
+        raise InvalidContentError(f"documents is a {type(documents).__name__}; {_EXPECTED}")
+    return documents
 
 
 _EXPECTED = "expected a text, a LangChain Document, a message, or a list of these"

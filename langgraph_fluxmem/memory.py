@@ -14,7 +14,7 @@ from langgraph_fluxmem.consolidation import Means, Report, Settings, consolidate
 from langgraph_fluxmem.engine import Engine
 from langgraph_fluxmem.errors import ClosedError
 from langgraph_fluxmem.execution import current
-from langgraph_fluxmem.ingestion import Rememberable
+from langgraph_fluxmem.ingestion import Progress, Rememberable
 from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate, check_namespace
 from langgraph_fluxmem.nodes import MemoryNodes, activation_of, fluxmem_nodes
 from langgraph_fluxmem.operators import Operators, RuleOperators, resolve_operators
@@ -157,20 +157,43 @@ class FluxMem:
         return list(self._engine.projections.notices)
 
     # -------------------------------------------------------------------------------------------------------------------- semantic
-    def remember(self, documents: Rememberable, *, namespace: Sequence[str] = DEFAULT, source: str | None = None) -> list[str]:
+    def remember(
+        self,
+        documents: Rememberable,
+        *,
+        namespace: Sequence[str] = DEFAULT,
+        source: str | None = None,
+        batch: int | None = None,
+        progress: Progress | None = None,
+    ) -> list[str]:
         """Store texts, `Document`s or messages as facts, verbatim; returns their ids in order. The same thing twice is stored once.
 
-        All or nothing: one bad document, or an embedding that raises, stores none of the batch. Texts longer than `split_chars` become
-        several facts.
+        All or nothing: one bad document, or an embedding that raises, stores none. For many, `batch` stores and embeds so many at a time
+        (all or nothing each; documents may be a generator), and `progress` gets ``{"done", "total", "stored"}`` after each: after an
+        interruption the same call goes on, and what is stored is not embedded again. Texts longer than `split_chars` become several facts.
 
         Raises:
-            InvalidContentError, InvalidNamespaceError, EmbeddingFailedError, InvalidVectorError.
+            InvalidContentError, InvalidNamespaceError, EmbeddingFailedError, InvalidVectorError. ConfigError: `batch` below 1.
         """
-        return self._run(self.stages.remember(documents, namespace=namespace, source=source, provenance=current().provenance))
+        provenance = current().provenance
+        return self._run(
+            self.stages.remember(documents, namespace=namespace, source=source, provenance=provenance, batch=batch, progress=progress)
+        )
 
-    async def aremember(self, documents: Rememberable, *, namespace: Sequence[str] = DEFAULT, source: str | None = None) -> list[str]:
+    async def aremember(
+        self,
+        documents: Rememberable,
+        *,
+        namespace: Sequence[str] = DEFAULT,
+        source: str | None = None,
+        batch: int | None = None,
+        progress: Progress | None = None,
+    ) -> list[str]:
         """Async twin of `remember`."""
-        return await self._arun(self.stages.remember(documents, namespace=namespace, source=source, provenance=current().provenance))
+        provenance = current().provenance
+        return await self._arun(
+            self.stages.remember(documents, namespace=namespace, source=source, provenance=provenance, batch=batch, progress=progress)
+        )
 
     def recall(
         self,

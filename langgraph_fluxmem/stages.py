@@ -31,7 +31,16 @@ class Stages:
     operators: Operators = field(default_factory=RuleOperators)
     """Who judges: rules, or the model the memory was opened with."""
 
-    def remember(self, documents: ingestion.Rememberable, *, namespace: Sequence[str], source: str | None, provenance: Provenance) -> Stage:
+    def remember(
+        self,
+        documents: ingestion.Rememberable,
+        *,
+        namespace: Sequence[str],
+        source: str | None,
+        provenance: Provenance,
+        batch: int | None = None,
+        progress: ingestion.Progress | None = None,
+    ) -> Stage:
         """Store documents as facts; returns their ids."""
         return (
             yield from ingestion.remember(
@@ -40,6 +49,8 @@ class Stages:
                 source=source,
                 provenance=provenance,
                 split_chars=self.config.split_chars,
+                batch=batch,
+                progress=progress,
             )
         )
 
