@@ -37,7 +37,7 @@ def open_memory(variant: str, folder: Path, cache: GameCache | None = None) -> M
     Raises:
         ValueError: no such variant.
     """
-    name, _, weight = variant.partition("@")
+    name, _, weight = variant.partition("!")[0].partition("@")
     if name == "none":
         return NoMemory()
     if name in WEIGHTS:
@@ -59,7 +59,7 @@ def check_variants(variants: Sequence[str]) -> None:
     for variant in variants:
         if BUILT_ON.get(variant, variant) not in variants:
             raise ValueError(f"{variant!r} spends what {BUILT_ON[variant]!r} did; give both, found {', '.join(variants)}")
-        if variant.partition("@")[0] not in VARIANTS:
+        if variant.partition("!")[0].partition("@")[0] not in VARIANTS:
             raise ValueError(f"there is no variant {variant!r}; expected some of {', '.join(VARIANTS)}")
 
 

@@ -42,6 +42,7 @@ class Options:
     workers: int | None = None
     flip: float = 0.0
     once: bool = False
+    without: Callable[[Sequence[str]], None] | None = None
     compare: tuple[tuple[str, str], ...] = COMPARE
 
     def courses(self) -> list[Course]:
@@ -49,7 +50,15 @@ class Options:
         data = self.data or default_data()
         cache = self.cache or default_cache()
         what = Course(
-            seed=0, games=self.games, first_game=self.first_game, data=data, cache=cache, tests=self.tests, flip=self.flip, once=self.once
+            seed=0,
+            games=self.games,
+            first_game=self.first_game,
+            data=data,
+            cache=cache,
+            tests=self.tests,
+            flip=self.flip,
+            once=self.once,
+            without=self.without,
         )
         return [replace(what, seed=seed) for seed in self.seeds]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class Course:
         data: directory of all variants' memories; cache: directory of the games.
         flip: share of steps whose feedback is turned around, to see what wrong feedback does.
         once: a course that was played to its end is not played again; its games are told.
+        without: called with the parts named after ``!`` in a variant's name before its memory is opened (for experiments).
 
     """
 
@@ -43,6 +44,7 @@ class Course:
     tests: bool = False
     flip: float = 0.0
     once: bool = False
+    without: Callable[[Sequence[str]], None] | None = None
 
     def specs(self) -> list[tuple[Part, int, GameSpec]]:
         """(part, index in it, game), in the order of play."""
@@ -108,6 +110,9 @@ class Session:
         from langgraph.checkpoint.sqlite import SqliteSaver  # noqa: PLC0415  (belongs to the extra `demo`)
 
         number, done = self._standing()
+        parts = self.variant.split("!")[1:]
+        if parts and self.course.without is not None:
+            self.course.without(parts)
         memory = open_memory(self.variant, self.folder, GameCache(self.course.cache))
         try:
             self.emit(Opened(self.variant, self.course.seed, memory.episodes(), tuple(done)))

@@ -8,6 +8,8 @@ full (with skills, consolidated by rules every five games), replay (with counter
 again for as many commands as replay's replays took). All share explorer, slots, templates and credit. With F = `--first-game` and
 n = `--games` the stream is games F..F+n-1, new games are the next 20, other games 20 of the test split from F+n+20 on.
 
+`refine!loss` is a variant without a part of learning (see `tests.benchmarks.textworld_ablation`).
+
 With `--data DIR` every game is kept as it is played: the same command goes on where it was cut short, and plays nothing twice.
 """
 
@@ -26,6 +28,7 @@ from langgraph_fluxmem.demo.memories import VARIANTS
 from langgraph_fluxmem.demo.report import KEYS, Row, plot, shown, write_json
 from langgraph_fluxmem.demo.run import Options, positive, run, seeds, summary
 from langgraph_fluxmem.demo.session import Event, Finished
+from tests.benchmarks.textworld_ablation import PARTS, take_out
 
 COMPARE = (
     ("full", "refine"),
@@ -98,6 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write the learning curves as a PNG")
     args = parser.parse_args(argv)
     variants = tuple(args.variants.split(","))
+    unknown = {part for variant in variants for part in variant.split("!")[1:]} - PARTS.keys()
+    if unknown:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; parts are {', '.join(PARTS)}")
     if args.sweep_static:
         variants = tuple(f"{name}@{weight}" for name in ("static", "nearest") for weight in SWEEP)
     measure(
@@ -113,7 +119,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             flip=args.flip,
             data=args.data,
             once=True,
-            compare=COMPARE,
+            without=take_out,
+            compare=(*COMPARE, *((variant, variant.partition("!")[0]) for variant in variants if "!" in variant)),
         ),
         args.plot,
     )
