@@ -9,18 +9,16 @@ the parsers that turn an instruction into fields ("username" -> "ada"). The ten-
     success = obs["done"] and obs["r"] >= 1
 """
 
+from __future__ import annotations
+
 import logging
 import pathlib
 import re
 import time
-
-import miniwob
-from miniwob.fields import FIELD_EXTRACTORS
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 logging.getLogger("selenium").setLevel(logging.ERROR)
-HTML = pathlib.Path(miniwob.__file__).parent / "html" / "miniwob"
 TEXT_INPUTS = {
     "input_text",
     "input_password",
@@ -53,7 +51,10 @@ return {done:false, r:WOB_RAW_REWARD_GLOBAL, utt:u, dom:d, sel:opts()};
 """
 
 
-def _texts(node):
+Page = dict[str, Any]
+
+
+def _texts(node: Mapping[str, Any]) -> Iterator[str]:
     if node.get("text"):
         yield node["text"].strip()
     for child in node["children"]:
@@ -61,19 +62,36 @@ def _texts(node):
 
 
 class MiniWoB:
-    def __init__(self):
+    """One browser; see the module.
+
+    Raises:
+        ImportError: the packages are missing.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import miniwob
+            from miniwob.fields import FIELD_EXTRACTORS
+            from selenium import webdriver
+            from selenium.webdriver.chrome.service import Service
+        except ImportError as error:
+            raise ImportError(
+                "MiniWoB++ pages need two packages and a browser: pip install miniwob selenium; apt-get install chromium chromium-driver"
+            ) from error
+        self._html = pathlib.Path(miniwob.__file__).parent / "html" / "miniwob"
+        self._extractors = FIELD_EXTRACTORS
         options = webdriver.ChromeOptions()
         options.binary_location = "/usr/bin/chromium"
         for flag in FLAGS:
             options.add_argument(flag)
         self.browser = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
         self.browser.set_script_timeout(10)
-        self.family, self.episodes_on_page, self.episodes, self.steps = None, 0, 0, 0
+        self.family, self.episodes_on_page = "", 0
 
-    def _load(self, family):
+    def _load(self, family: str) -> None:
         for attempt in range(5):
             try:
-                self.browser.get(f"file://{HTML}/{family}.html")
+                self.browser.get(f"file://{self._html}/{family}.html")
                 self.browser.execute_script("core.EPISODE_MAX_TIME=1000000000;")
                 break
             except Exception:
@@ -82,18 +100,16 @@ class MiniWoB:
                 time.sleep(0.5)
         self.family, self.episodes_on_page = family, 0
 
-    def reset(self, family, seed):
+    def reset(self, family: str, seed: object) -> Page:
         if family != self.family or self.episodes_on_page > 60:
             self._load(family)
         self.episodes_on_page += 1
-        self.episodes += 1
         state = self.browser.execute_script(
             "try{core.endEpisode(0);}catch(e){} Math.seedrandom(arguments[0]); core.startEpisodeReal();" + STATE_JS, f"s{seed}"
         )
         return self._observe(state, first=True)
 
-    def step(self, action):
-        self.steps += 1
+    def step(self, action: Sequence[Any]) -> Page:
         kind, ref = action[0], action[1]
         if kind == "CLICK":
             state = self.browser.execute_script("core.elementClick(arguments[0]);" + STATE_JS, ref)
@@ -110,17 +126,17 @@ class MiniWoB:
             )
         return self._observe(state)
 
-    def close(self):
+    def close(self) -> None:
         self.browser.quit()
 
-    def _observe(self, state, first=False):
+    def _observe(self, state: Mapping[str, Any], *, first: bool = False) -> Page:
         if state["done"]:
             return {"done": True, "r": state["r"] or 0}
         if first:
             utterance = state["utt"]["utterance"] if isinstance(state["utt"], dict) else state["utt"]
             self.utterance = re.sub(r"\s+", " ", utterance).strip()
             try:
-                fields = list(FIELD_EXTRACTORS[self.family](utterance))
+                fields = list(self._extractors[self.family](utterance))
             except Exception:  # a page whose parser does not know this wording has no fields
                 fields = []
             self.fields = [(str(k), str(v)) for k, v in fields if str(v).strip()]
@@ -132,7 +148,7 @@ class MiniWoB:
             seen[element["tag"]] = element["ord"] + 1
         return {"done": False, "r": state["r"] or 0, "utt": self.utterance, "fields": self.fields, "els": elements, "sel": state["sel"]}
 
-    def _walk(self, node, parent, elements):
+    def _walk(self, node: Mapping[str, Any], parent: Mapping[str, Any] | None, elements: list[Page]) -> None:
         tag, children = node["tag"].lower(), node["children"]
         if tag in ("script", "style"):
             return

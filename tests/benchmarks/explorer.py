@@ -1,22 +1,27 @@
 """What an agent without memory does: every admissible action, and a random choice with a lexical prior."""
 
+from __future__ import annotations
+
+import random
 import re
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from tests.benchmarks.driver import TEXT_INPUTS
 
 CLICKABLE = ("button", "a", "input_checkbox", "input_radio", "input_submit", "input_button", "li", "h3")
 
 
-def normalise(text):
+def normalise(text: object) -> str:
     return re.sub(r"\s+", " ", str(text)).strip().lower()
 
 
-def mentioned(text, utterance):
+def mentioned(text: str, utterance: str) -> bool:
     text = normalise(text)
     return bool(text) and re.search(r"(?<!\w)" + re.escape(text) + r"(?!\w)", normalise(utterance)) is not None
 
 
-def candidates(obs):
+def candidates(obs: dict[str, Any]) -> list[Any]:
     """Every admissible (operation, element, value, field key)."""
     out = []
     for element in obs["els"]:
@@ -33,7 +38,8 @@ def candidates(obs):
     return out
 
 
-def weights(obs, actions, touched):
+def weights(obs: dict[str, Any], actions: Sequence[Any], touched: Collection[int]) -> list[float]:
+    """How likely each is, without memory."""
     out = []
     for operation, element, value, _key in actions:
         if operation == "CLICK":
@@ -48,12 +54,13 @@ def weights(obs, actions, touched):
     return out
 
 
-def explore(obs, touched, rng):
+def explore(obs: dict[str, Any], touched: Collection[int], rng: random.Random) -> Any:
     """One action, or None. `touched` holds the refs already used in this episode; `rng` is a random.Random."""
     actions = candidates(obs)
     return rng.choices(actions, weights(obs, actions, touched))[0] if actions else None
 
 
-def to_driver(action):
+def to_driver(action: Any) -> tuple[Any, ...]:
+    """What `MiniWoB.step` takes."""
     operation, element, value, _key = action
     return (operation, element["ref"]) if operation == "CLICK" else (operation, element["ref"], value)

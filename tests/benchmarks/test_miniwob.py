@@ -1,0 +1,159 @@
+"""The MiniWoB++ benchmark without its browser: what is told to the agent, drift, choice, credit of a replay, rows."""
+
+import random
+
+import numpy as np
+import pytest
+
+from tests.benchmarks import miniwob, miniwob_page
+from tests.benchmarks.miniwob_agents import Seat, Trajectories, build, choose, fit, masked, open_memory
+
+
+def element(ref, tag, text, x=0, y=0, **more):
+    return {"ref": ref, "tag": tag, "text": text, "id": "", "cls": "", "val": None, "x": x, "y": y, "ord": 0, **more}
+
+
+def page(*, done=False, r=0):
+    return {
+        "done": done,
+        "r": r,
+        "utt": "Select ada and click Submit.",
+        "fields": [("target", "ada")],
+        "els": [
+            element(1, "input_radio", "ada", id="a"),
+            element(2, "input_radio", "bob", y=40, ord=1),
+            element(3, "button", "Send now", y=80, id="go"),
+        ],
+        "sel": [],
+    }
+
+
+class Site:
+    """A page on which `ada`, then the button, is right."""
+
+    def __init__(self):
+        self.done = []
+
+    def step(self, driven):
+        self.done.append(driven[1])
+        ended = driven[1] == 3
+        return page(done=True, r=1 if 1 in self.done and 2 not in self.done else -1) if ended else page()
+
+
+class Embedding:
+    def embed_query(self, text):
+        return np.eye(4, dtype=np.float32)[0]
+
+    embed_documents = None
+
+
+def test_the_instruction_is_told_with_its_fields_named():
+    assert miniwob_page.task(page()) == "Select x and click Submit."
+    assert miniwob_page.notes(page()) == ["target ada"]
+    assert miniwob_page.action(("CLICK", page()["els"][0], None, None), page()) == {
+        "op": "click input_radio",
+        "text": "ada",
+        "id": "a",
+        "ord": "0",
+    }
+    assert miniwob_page.action(("TYPE", element(9, "input_text", ""), "ada", "target 3"), page())["op"] == "type target # into input_text"
+
+
+def test_drift_hashes_ids_and_renames_controls_that_are_not_named():
+    send = miniwob_page.drifted(page()["els"][2], page())
+    assert send["id"] != "go"
+    assert send["text"] in miniwob_page.WORDS
+    assert miniwob_page.drifted(page()["els"][0], page())["text"] == "ada"
+    assert send == miniwob_page.drifted(page()["els"][2], page())
+
+
+def test_a_consent_bar_blocks_until_it_is_accepted():
+    class Browser:
+        def reset(self, family, instance):
+            return page()
+
+        def step(self, driven):
+            return page(done=True, r=1)
+
+    pages = miniwob_page.Pages()
+    pages._browser = Browser()
+    first = pages.reset("f", "1", drifted=True)
+    assert first["els"][0]["text"] == "Accept"
+    assert not pages.step(("CLICK", 3))["done"]
+    assert "Accept" not in [e["text"] for e in pages.step(("CLICK", miniwob_page.ACCEPT))["els"]]
+    assert pages.step(("CLICK", 3))["done"]
+
+
+def seat(**more):
+    return Seat(Site(), page(), random.Random(1), True, more.pop("tabu", set()), **more)
+
+
+def candidates():
+    return [("CLICK", e, None, None) for e in page()["els"]]
+
+
+def test_choice_follows_advice_and_leaves_out_what_ended_this_page_badly():
+    drawn = [choose(seat(), candidates(), [0.0, 0.0, 9.0]) for _ in range(5)]
+    assert drawn == [2] * 5
+    banned = {((), str(("CLICK", 3)))}
+    assert 2 not in [choose(seat(tabu=banned), candidates(), [0.0, 0.0, 30.0]) for _ in range(5)]
+
+
+def test_a_trajectory_is_grounded_by_the_fields_it_named():
+    kept = masked([{"op": "click input_radio", "text": "Ada", "id": "a"}], ["target ada"])
+    assert kept[0]["text"] == "<target>"
+    right, wrong = masked(
+        [{"op": "click input_radio", "text": "gus", "id": "b"}, {"op": "click input_radio", "text": "bob", "id": "a"}], ["target gus"]
+    )
+    assert fit(kept[0], right) > 1 > fit(kept[0], wrong)
+
+
+@pytest.mark.parametrize("variant", ["none", "trajectory", "recent"])
+def test_variants_without_a_ledger_play_to_the_end(variant, tmp_path):
+    memory = open_memory(variant, Embedding(), tmp_path)
+    one = seat()
+    state = build(memory).invoke({}, context=one)
+    assert state["done"]
+    assert len(state["given"]) == len(one.driven)
+
+
+def test_a_trajectory_is_replayed():
+    memory = Trajectories(Embedding(), recent=False)
+    state = {
+        "progress": 1.0,
+        "given": [
+            {"op": "click input_radio", "text": "ada", "id": "a", "ord": "0"},
+            {"op": "click button", "text": "Send now", "id": "go"},
+        ],
+    }
+    memory.keep(state, page())
+    one = seat()
+    assert build(memory).invoke({}, context=one)["progress"] == 1.0
+    assert [driven[1] for driven in one.driven] == [1, 3]
+
+
+def test_an_unknown_variant_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="there is no variant 'best'"):
+        open_memory("best", Embedding(), tmp_path)
+
+
+def test_rows_are_paired_by_seed():
+    def results(solved):
+        return [
+            {"part": part, "family": "f", "solved": s, "steps": 4, "extra": 0}
+            for part in ("stream", "stream", "seen", "unseen")
+            for s in [solved]
+        ]
+
+    found = {(variant, seed): miniwob.measures(results(variant == "refine")) for variant in ("refine", "static") for seed in (1, 2)}
+    made = {row["variant"]: row for row in miniwob.rows(found, drift=False)}
+    assert made["refine - static"]["seen"] == 1.0
+    assert made["refine - static"]["seen_ci"] == 0.0
+    assert made["refine"]["seen_within_3"] == 0.0
+    assert made["refine"]["seen_within_6"] == 1.0
+    assert "full - practice" not in made
+
+
+def test_halves_are_disjoint_and_cover():
+    names = [f"family-{number}" for number in range(9)]
+    assert sorted([*miniwob.half(names, 0), *miniwob.half(names, 1)]) == names
