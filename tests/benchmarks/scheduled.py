@@ -5,8 +5,8 @@ An agent plays a stream of TextWorld games (cooking, and three smaller kinds) wi
 own, consolidates the same memory by a cron that fires every so many seconds. On the way
 
 - the cron is registered three times;
-- at a third of the stream three runs are started at once by the API, beside the cron's own fires (each cluster is made to take two seconds);
-- the server is stopped for a while; the next one is killed (SIGKILL) at the second cluster of a fire; the one after it takes that
+- at a third of the stream three runs are started at once by the API, beside the cron's own fires (each induction is made to take three seconds);
+- the server is stopped for a while; the next one is killed (SIGKILL) at the third induction of a fire; the one after it takes that
   consolidation up. What is induced is noted by the graph in a file, so that repeated work is counted.
 
 Games are made once and kept (``--games``, default the demonstration's cache); play takes about two seconds a game.
@@ -46,22 +46,31 @@ OTHERS = {
 }
 """Smaller kinds of games, so that there is more than one kind of task; two of five games are of these."""
 GRAPH = """
-import hashlib
+import asyncio, hashlib, os, signal
 from pathlib import Path
 from langgraph_fluxmem.consolidation.graph import consolidation_graph
 from langgraph_fluxmem.operators import RuleOperators
 
 class Noting(RuleOperators):
-    def judge(self, task):
+    count = 0
+
+    async def ajudge(self, task):
         if task.operator == "induce":
-            with Path(__file__).with_name("induced").open("a") as file:
-                file.write(hashlib.sha256(task.draft.model_dump_json().encode()).hexdigest()[:12] + chr(10))
-        return super().judge(task)
+            Noting.count += 1
+            await asyncio.to_thread(self.note, hashlib.sha256(task.draft.model_dump_json().encode()).hexdigest()[:12])
+            if Noting.count == int(os.environ.get("KILL_AT", "0")):
+                os.kill(os.getpid(), signal.SIGKILL)
+            await asyncio.sleep(float(os.environ.get("SLOW", "0")))
+        return await super().ajudge(task)
+
+    def note(self, text):
+        with Path(__file__).with_name("induced").open("a") as file:
+            file.write(text + chr(10))
 
 graph = consolidation_graph(model=Noting())
 """
-SLOW = {"FLUXMEM_FAULT": "consolidation.induced:delay=2"}
-KILL = {"FLUXMEM_FAULT": "consolidation.induced:kill@2"}
+SLOW = {"SLOW": "3"}
+KILL = {"KILL_AT": "3"}
 WORKERS = ("--n-jobs-per-worker", "4")
 
 
@@ -209,6 +218,7 @@ def run(place: Path, count: int, every: int, cache: games.GameCache) -> dict[str
             out["overlap"] = overlap(watch, player)
             player.upto(count // 2)
             watch.server, server = None, watch.server
+            trouble = faults_in(server)
         say("the server was stopped")
         player.upto(count * 2 // 3)
         out["kill"] = killed(place, induced, watch, every)
@@ -221,7 +231,7 @@ def run(place: Path, count: int, every: int, cache: games.GameCache) -> dict[str
             last = fire(watch.server)
             out["last"] = last["stopped"]
             watch.server, server = None, watch.server
-            out["trouble"] = [line[:200] for line in server.log if "Traceback" in line or "BlockingError" in line]
+            out["trouble"] = trouble + faults_in(server)
         out["after"] = holdings(memory.mem)
         out["won"] = [sum(player.won[start : start + 50]) for start in range(0, count, 50)]
         out["lost"] = count - sum(commit.live for commit in memory.mem.engine.ledger.commits(HERE))
@@ -239,6 +249,11 @@ def run(place: Path, count: int, every: int, cache: games.GameCache) -> dict[str
         watch.stop()
         memory.close()
     return out
+
+
+def faults_in(server: Server) -> list[str]:
+    """What a server said of things that went wrong; not that a fire was refused while another one ran, which is meant."""
+    return [line[:200] for line in server.log if "Background run failed" in line or "BlockingError" in line]
 
 
 def overlap(watch: Watch, player: Player) -> dict[str, Any]:
@@ -259,7 +274,7 @@ def overlap(watch: Watch, player: Player) -> dict[str, Any]:
 
 
 def killed(place: Path, induced: Path, watch: Watch, every: int) -> dict[str, Any]:
-    """A server that dies at its second cluster."""
+    """A server that dies at its third induction."""
     before = len(induced.read_text().split())
     with serving(place, WORKERS, **KILL) as server:
         with suppress(ConfigError):  # the cron of before is kept by the server, and may fire before this is done
