@@ -15,7 +15,7 @@ def edge(src: str, dst: str, op: int, kind: str = "RELATES") -> EdgeRow:
     return EdgeRow(f"{kind}{src}{dst}", kind, f"{src}:1", f"{dst}:1", 1.0, op, None)  # type: ignore[arg-type]
 
 
-def test_an_unused_link_loses_half_of_its_weight_in_a_half_life_and_a_used_one_keeps_it():
+def test_consolidation_lets_an_unused_link_lose_half_of_its_weight_in_a_half_life():
     graph = MemoryGraph(HERE, half_life=4)
     graph.add_edges([edge("a", "b", 1), edge("a", "c", 2), edge("a", "d", 3, "GROUNDS")])
     assert graph.weight("a", "b", "RELATES") == 0.5 ** (1 / 4)
