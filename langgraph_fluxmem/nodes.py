@@ -218,7 +218,7 @@ class _Bodies:
             task, steps, cursor = self.reader.message_steps(state, task=activation.situation.task)
             cursor = cursor or get(state, "memory_cursor")
             open_ = taken(open_, activation, len(steps))
-            steps = credited(open_, steps, feedback)
+            steps = credited(open_, steps, feedback, outcome)
         else:
             task, steps = activation.situation.task, _with_first_notes(steps_of(memory.get("trace", {})), activation.situation.notes)
         episode = Episode(

@@ -1,8 +1,8 @@
 """What the steps of an episode under way leave for its commit, as it travels in graph state: plain JSON, every id once.
 
-    {"ids": [...], "taken": [[until, shown, used, harmful], ...], "reshaped": [...], "pruned": [...]}
+    {"ids": [...], "taken": [[until, shown, used, harmful, failed], ...], "reshaped": [...], "pruned": [...]}
 
-An entry of `taken` says what was active while the steps up to number `until` (exclusive) were taken; ids are numbers into ``ids``. It is kept
+An entry of `taken` says what was active while the steps up to number `until` (exclusive) were taken, and whether that round failed; ids are numbers into ``ids``. It is kept
 where the steps themselves are read from messages, which know nothing of memory. Reshaped versions and facts that were pruned by attribution
 wait for the outcome in any case.
 """
@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph_fluxmem.episodes import Tentative
-from langgraph_fluxmem.schema import Activation, Feedback, RecalledFact, Step
+from langgraph_fluxmem.schema import Activation, Feedback, Outcome, RecalledFact, Step
 
 RESHAPED = 8
 """Reshaped versions that are carried along, the latest ones."""
@@ -53,7 +53,7 @@ def taken(pending: Pending, activation: Activation, until: int, feedback: Feedba
     shown = shown_by(activation)
     told = feedback or Feedback()
     used, harmful = ([name for name in names if name in set(shown)] for names in (told.used, told.harmful))
-    return {**pending, "taken": [*entries, [until, refer(shown), refer(used), refer(harmful)]], "ids": ids}
+    return {**pending, "taken": [*entries, [until, refer(shown), refer(used), refer(harmful), told.outcome == "failure"]], "ids": ids}
 
 
 def shown_by(activation: Activation) -> list[str]:
@@ -61,8 +61,9 @@ def shown_by(activation: Activation) -> list[str]:
     return list(dict.fromkeys((*(fact.id for fact in (*activation.facts, *activation.reshaped)), *activation.used)))
 
 
-def credited(pending: Pending, steps: Sequence[Step], feedback: Feedback) -> tuple[Step, ...]:
-    """The steps with what was shown, used and harmful in each. `feedback` on the whole episode credits the steps at which a fact was shown."""
+def credited(pending: Pending, steps: Sequence[Step], feedback: Feedback, outcome: Outcome) -> tuple[Step, ...]:
+    """The steps with what was shown, used and harmful in each. `feedback` on the whole episode credits the steps at which a fact was shown.
+    What was merely shown in a round that failed has no part in the success of the episode."""
     ids: Sequence[str] = pending.get("ids", ())
 
     def named(numbers: Sequence[int]) -> list[str]:
@@ -70,10 +71,10 @@ def credited(pending: Pending, steps: Sequence[Step], feedback: Feedback) -> tup
 
     out = list(steps)
     start = 0
-    for until, shown, used, harmful in pending.get("taken", ()):
+    for until, shown, used, harmful, failed in pending.get("taken", ()):
         for number in range(start, min(until, len(out))):
             last = number == min(until, len(out)) - 1
-            out[number] = _with(out[number], shown=named(shown))
+            out[number] = _with(out[number], shown=[] if failed and outcome == "success" else named(shown))
             if last:
                 out[number] = _with(out[number], used=named(used), harmful=named(harmful))
         start = until

@@ -27,8 +27,10 @@ from langgraph_fluxmem.storing.sweeping import Sweeper
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
+    from langchain_core.language_models import BaseChatModel
 
     from langgraph_fluxmem.memory import FluxMem
+    from langgraph_fluxmem.operators import Operators
 
 _TTL_KEYS = ("refresh_on_read", "omit_expired", "default_ttl", "sweep_interval_minutes")
 
@@ -84,9 +86,10 @@ class FluxMemStore(BaseStore):
         index: IndexConfig | Mapping[str, Any] | None = None,
         ttl: TTLConfig | Mapping[str, Any] | None = None,
         embeddings: str | Embeddings | None = None,
+        model: BaseChatModel | str | Operators | None = None,
         **options: Any,
     ) -> Self:
-        """The store of the memory at a directory (made when missing) or URL; `options` are those of `FluxMem.open`.
+        """The store of the memory at a directory (made when missing) or URL; `model` and `options` are those of `FluxMem.open`.
 
         Use it at once, or in ``with`` or ``async with``, which close the memory at the end. The memory is opened on entering, else by the
         first call: never in the event loop's thread by an async one. With ``sweep_interval_minutes`` in `ttl` the sweeper runs from then
@@ -107,7 +110,7 @@ class FluxMemStore(BaseStore):
         def opened() -> FluxMem:
             from langgraph_fluxmem.memory import FluxMem  # noqa: PLC0415 - the memory makes stores, too
 
-            return FluxMem.open(conn_string, embeddings=embeddings if embed is None else embed, **chosen)
+            return FluxMem.open(conn_string, embeddings=embeddings if embed is None else embed, model=model, **chosen)
 
         store = cls(opened, ttl=ttl)
         store._index = fields

@@ -1,4 +1,4 @@
-"""Every Python fence of the README runs as it stands, and the commands CI calls are there."""
+"""Every Python fence of the README, and of the page on judgement, runs as it stands, and the commands CI calls are there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-FENCES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+JUDGEMENT = (ROOT / "docs" / "judgement.md").read_text()
+FENCES = re.findall(r"```python\n(.*?)```", README + JUDGEMENT, re.DOTALL)
 
 
 def test_there_are_fences() -> None:

@@ -97,3 +97,11 @@ def test_consolidation_by_rules_in_a_memory_with_a_model(tmp_path: Path) -> None
         commit(mem, *(login(n) for n in range(5)))
         assert mem.consolidate(namespace=HERE, model=RuleOperators()).calls == 0
         assert model.asked == []
+
+
+def test_a_store_opens_its_memory_with_a_model(tmp_path: Path) -> None:
+    from langgraph_fluxmem import FluxMemStore
+
+    model = ScriptedChatModel(answers=[SAID])
+    with FluxMemStore.from_conn_string(tmp_path, model=model, chroma="off") as store:
+        assert store.mem.engine.run(ask(store.mem)).by == "model"

@@ -253,3 +253,46 @@ def test_refinement_state_survives_a_strict_serialiser(mem: FluxMem, monkeypatch
     assert memory["pending"]["reshaped"]
     assert node_of(memory["pending"]["reshaped"][0]["id"]).startswith("r-")
     assert len(json.dumps(memory)) < 12_000
+
+
+def test_refinement_in_a_graph_by_self_check_where_no_node_gives_feedback(tmp_path: Any) -> None:
+    from langgraph_fluxmem.testing.models import ScriptedChatModel
+
+    said = iter(["failure", "success"])
+
+    def judge(tool: str, messages: list[Any]) -> Any:
+        return {"outcome": next(said), "detail": "as I see it"} if tool == "Evaluated" else "nothing to say"
+
+    model = ScriptedChatModel(answer=judge)
+    with FluxMem.open(tmp_path, model=model, chroma="off", verify=0) as mem:
+        mem.remember(FACTS)
+        nodes = mem.nodes(k=2, self_check=True)
+        shown: list[list[str]] = []
+
+        def agent(state: State) -> dict[str, Any]:
+            shown.append([fact.id for fact in mem.activation(dict(state)).facts])
+            return {"messages": [AIMessage(f"answer {len(shown)}")]}
+
+        builder = StateGraph(State)
+        for name, node in (
+            ("retrieve", nodes.retrieve),
+            ("agent", agent),
+            ("refine", nodes.refine),
+            ("commit_episode", nodes.commit_episode),
+        ):
+            builder.add_node(name, node)
+        builder.add_edge(START, "retrieve")
+        builder.add_edge("retrieve", "agent")
+        builder.add_edge("agent", "refine")
+        builder.add_conditional_edges("refine", nodes.route, {"again": "agent", "next": "commit_episode", "done": "commit_episode"})
+        builder.add_edge("commit_episode", END)
+        builder.compile().invoke({"messages": [HumanMessage(QUERY)]})
+        asked = [messages[-1].text for tool, messages in model.asked if tool == "Evaluated"]
+        assert len(asked) == 2
+        assert "answer 1" in asked[0]
+        assert "answer 2" in asked[1]
+        assert not set(shown[0]) & set(shown[1]), "after the failure other facts were shown"
+        (episode,) = mem.engine.ledger.nodes(HERE, kinds=("episode",))
+        assert episode.body["outcome"] == "success"
+        assert episode.body["metadata"]["feedback"] == {"detail": "as I see it", "origin": "model"}
+        assert evidence(mem) == {(fact, "progress"): SHARED / 2 for fact in shown[1]}
