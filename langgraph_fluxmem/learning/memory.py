@@ -121,8 +121,12 @@ class StepMemory:
             weights = np.square(np.clip((cosines - self._floor) / (1 - self._floor), 0.0, 1.0))
             weights[[vector is None for vector in self._vectors]] = 1.0
         counting = sorted(np.flatnonzero(weights > 0).tolist(), key=lambda group: (-weights[group], self._names[group]))
-        self._lens_number += 1
-        made = Lens(self._lens_number, weights, np.array(counting, np.int64))
+        if known is None:
+            self._lens_number += 1
+        number = (
+            self._lens_number if known is None else known.number
+        )  # what old tasks count for stays, and a new one's steps touch their tables
+        made = Lens(number, weights, np.array(counting, np.int64))
         self._lenses[key] = made
         if len(self._lenses) > KEPT_LENSES:
             self._lenses.popitem(last=False)

@@ -43,8 +43,11 @@ def notes(page: Page) -> list[str]:
 
 
 def observation(page: Page) -> dict[str, str]:
-    """The texts on the page."""
-    return {"page": "\n".join(element["text"] for element in page["els"] if element["text"])[:600]}
+    """The texts on the page, and what has been filled in or ticked."""
+    seen = {"page": "\n".join(element["text"] for element in page["els"] if element["text"])[:600]}
+    filled = [f"{element['tag']} {element['ord']}: {element['val']}" for element in page["els"] if element["val"]]
+    filled += [str(current) for _, _, current in page["sel"] if current]
+    return {**seen, "filled": "\n".join(filled)} if filled else seen
 
 
 def action(candidate: Candidate, page: Page) -> dict[str, str]:

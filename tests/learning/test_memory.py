@@ -99,3 +99,21 @@ def test_sampling_keeps_shares_and_the_cost_of_a_tree_bounded():
         memory.add_evidence(f"e#{i}", "progress" if i % 3 == 0 else "failure", 1.0, 1)
     (advice,) = advise(memory, now("look").model_copy(update={"observation": "a lamp"}), None, ["kick lamp"])
     assert abs(advice.value - 1 / 3) < 0.07
+
+
+def test_a_new_task_leaves_what_was_grown_for_old_ones_as_a_rebuild_has_it():
+    """The lens of a task is kept when other tasks join; what they touch is grown again."""
+    pool = [(lit(), 1), (lost(), 2), (lit(), 3), (lost(), 1)]
+    memory = StepMemory()
+    for row in rows_of(pool[:2]):
+        apply(memory, row)
+    kept = memory.lens(vector(1)).number
+    says(memory)
+    for row in rows_of(pool):
+        if row[0] >= 20:
+            apply(memory, row)
+    fresh = StepMemory()
+    for row in rows_of(pool):
+        apply(fresh, row)
+    assert says(memory) == says(fresh)
+    assert memory.lens(vector(1)).number == kept

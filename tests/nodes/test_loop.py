@@ -8,6 +8,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from typing_extensions import TypedDict
 
+from langgraph_fluxmem.schema import Situation
 from langgraph_fluxmem import (
     ConfigError,
     Feedback,
@@ -252,3 +253,35 @@ def test_what_ended_one_task_badly_is_open_after_other_steps_and_in_other_tasks(
         activation = mem.recall(situation).model_copy(update={"repair": {"ended": [ended]}}).bind(mem.engine.advise)
         barred.append([one.action for one in activation.advise(DOORS) if "ended this task badly after the same steps" in one.why.path])
     assert barred == [["open red door"], [], []]
+
+
+def test_notes_given_before_the_first_step_are_part_of_what_is_learned(tmp_path):
+    from langgraph.graph import END, START, StateGraph
+
+    from langgraph_fluxmem import Feedback, FluxMem, FluxMemState
+
+    class State(FluxMemState, total=False):
+        task: str
+        notes: list[str]
+        action: dict
+
+    with FluxMem.open(tmp_path / "m") as mem:
+        nodes = mem.nodes(task="task", notes="notes", action="action")
+        builder = StateGraph(State)
+        builder.add_node("retrieve", nodes.retrieve)
+        ended = Feedback(outcome="success", progress=1.0, done=True).model_dump(mode="json")
+        builder.add_node("agent", lambda state: {"action": {"op": "click", "text": "ada"}, "memory_feedback": ended})
+        builder.add_node("refine", nodes.refine)
+        builder.add_node("commit_episode", nodes.commit_episode)
+        for one, other in (
+            (START, "retrieve"),
+            ("retrieve", "agent"),
+            ("agent", "refine"),
+            ("refine", "commit_episode"),
+            ("commit_episode", END),
+        ):
+            builder.add_edge(one, other)
+        builder.compile().invoke({"task": "choose x", "notes": ["target ada"]})
+        said = mem.recall("choose x").model_copy(update={"situation": Situation(task="choose x", notes=("target bob",))})
+        right, wrong = mem.activation(said.model_dump(mode="json")).advise([{"op": "click", "text": "bob"}, {"op": "click", "text": "cyd"}])
+        assert right.score > wrong.score
