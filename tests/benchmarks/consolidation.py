@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from langgraph_fluxmem import Episode, FluxMem, Step
+from langgraph_fluxmem.testing.models import ScriptedChatModel
 
 HERE = ("chores",)
 VERBS = "open take mix heat cool paint polish wash fold sort stack label scan copy send read cut peel fry bake".split()
@@ -87,6 +88,28 @@ def measure(episodes: int, count: int) -> dict[str, Any]:
     return row
 
 
+def model_calls() -> dict[str, Any]:
+    """Calls of a model when eight of ten new episodes are explained by skills: counted with a scripted one."""
+    of = kinds(2)
+    chores = [episode(number, [of[0]]) for number in range(200)]
+    good = [chore for chore in chores if chore.outcome == "success"]
+    others = [chore for number in range(200, 300) if (chore := episode(number, [of[1]])).outcome == "success"]
+    said = {"name": "a chore", "when": "there is a chore", "steps": [{"template": 0, "text": "do the first thing"}]}
+    model = ScriptedChatModel(answers=[said])
+    with tempfile.TemporaryDirectory() as place, FluxMem.open(Path(place) / "memory", chroma="off") as mem:
+        for chore in good[:8]:
+            mem.commit(chore, namespace=HERE)
+        mem.consolidate(namespace=HERE)
+        for chore in (*good[8:16], *others[:2]):
+            mem.commit(chore, namespace=HERE)
+        report = mem.consolidate(namespace=HERE, model=model)
+    clusters = [part for part in report.clusters if part.new > part.explained]
+    return {
+        "system": "model calls", "new": report.new, "explained": report.explained, "clusters": len(clusters), "calls": len(model.asked),
+        "tokens": report.input_tokens + report.output_tokens,
+    }  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--episodes", default="1000")
@@ -103,6 +126,11 @@ def main() -> None:
             print(
                 f"  {name:8} {part['seconds']:7.2f} s ({part['cpu']:.2f} s cpu)  {part['explained']} of {part['new']} explained, {part['induced']} induced, {part['skills']} skills"
             )
+    asked = model_calls()
+    print(
+        f"{asked['explained']} of {asked['new']} new episodes explained: {asked['calls']} model calls for {asked['clusters']} clusters, {asked['tokens']} tokens"
+    )
+    rows.append(asked)
     if options.json:
         options.json.write_text(json.dumps({"rows": rows}, indent=1))
 
