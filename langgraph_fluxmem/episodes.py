@@ -85,6 +85,10 @@ def commit(
     taken = {what: _all(what, episode) for what in ("used", "harmful", "shown")}
     if taken["shown"]:
         body["shown"] = taken["shown"]
+    held = tentative or Tentative()
+    if held.episodes and learning:
+        body["near"] = list(held.episodes)
+        body["uses"] = episode_uses(Feedback(outcome=episode.outcome), held.episodes)
     text = Text("task", content_hash(episode.task), " ".join(terms(episode.task)))
     new, _ = yield EmbedFor(namespace, ((text.hash, episode.task),))
     source = activation or name
@@ -96,14 +100,12 @@ def commit(
     ]
     if learning:
         writes += (EvidenceWrite(f"{version}#{ordinal}", source, channel, weight) for ordinal, channel, weight in step_evidence(episode))
-        held = tentative or Tentative()
         spoken = reshaping.spoken_for(held.reshaped, episode.outcome, taken["used"])
         writes += yield from reshaping.stored(spoken, namespace, held.hidden)
         shown = list(dict.fromkeys((*_led(episode), *(fact.id for fact in spoken))))
         writes += fact_evidence(
             version, source, episode.outcome, used=taken["used"], harmful=taken["harmful"], shown=shown, pruned=held.pruned
         )
-        writes += episode_evidence(version, source, Feedback(outcome=episode.outcome), held.episodes)
     yield Apply(Plan(commit_id, "commit", namespace, tuple(writes), provenance))
     return commit_id
 
@@ -190,16 +192,18 @@ def fact_evidence(
         yield from (row(fact, "failure", SHARED) for fact in dict.fromkeys(pruned) if fact not in used and fact not in harmful)
 
 
-def episode_evidence(version: str, source: str, feedback: Feedback, shown: Sequence[str]) -> Iterable[Write]:
-    """Evidence on past episodes that were shown for the task of `version`: what their utility in similar contexts is reckoned from."""
+def episode_uses(feedback: Feedback, shown: Sequence[str]) -> dict[str, float]:
+    """What a task says of the past episodes that were shown for it, by id: above 0 for an episode, below 0 against it; the outcome is shared.
+
+    It stands in the task's own record, and is no evidence row: so no commit rests on those it only looked at, and each can be undone.
+    """
     named = {*feedback.used, *feedback.harmful} & set(shown)
-    for episode in dict.fromkeys(shown):
-        if episode in named:
-            yield EvidenceWrite(f"{episode}>{version}", source, "progress" if episode in feedback.used else "failure", 1.0)
-        elif not named and feedback.outcome != "unknown":
-            yield EvidenceWrite(
-                f"{episode}>{version}", source, "progress" if feedback.outcome == "success" else "failure", SHARED / len(shown)
-            )
+    if named:
+        return {episode: 1.0 if episode in feedback.used else -1.0 for episode in dict.fromkeys(shown) if episode in named}
+    if feedback.outcome == "unknown":
+        return {}
+    sign = 1.0 if feedback.outcome == "success" else -1.0
+    return {episode: sign * SHARED / len(shown) for episode in dict.fromkeys(shown)}
 
 
 def _led(episode: Episode) -> list[str]:

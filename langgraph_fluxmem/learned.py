@@ -76,6 +76,8 @@ class Learned:
                 self.skills.saw(row.texts[0].hash, row.body["outcome"], row.op)
             if vector is not None:
                 self.links.add_task(row.node, vector)
+            for episode, weight in row.body.get("uses", {}).items():
+                self.links.add(episode, row.node, "progress" if weight > 0 else "failure", abs(weight))
         for row in evidence:
             if row.commit in self.hidden:
                 continue

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-_PACKED = ("steps", "strings")
+_PACKED = ("steps", "strings", "shown", "near")
 _OPENED = 256
 """So many bodies stay decoded: those read last."""
 

@@ -13,12 +13,12 @@ Edits are tentative: they live in the activation, and so in graph state. What th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from langgraph_fluxmem import reshaping
 from langgraph_fluxmem.activation import charged, kept_facts
 from langgraph_fluxmem.digests import digest
-from langgraph_fluxmem.episodes import episode_evidence, fact_evidence
+from langgraph_fluxmem.episodes import episode_uses, fact_evidence
 from langgraph_fluxmem.errors import ForeignMemoryError, UnknownIdError
 from langgraph_fluxmem.learning.situation import as_text
 from langgraph_fluxmem.operators.protocol import Attribute, Evaluate, Judgement, Operators
@@ -191,8 +191,10 @@ def learn(activation: Activation, feedback: Feedback, *, provenance: Provenance)
     task = activation.situation.task
     text = Text("task", content_hash(task), " ".join(terms(task)))
     new, _ = yield EmbedFor(activation.namespace, ((text.hash, task),))
-    body = {"task": task, "outcome": feedback.outcome, "detail": feedback.detail, "origin": feedback.origin, "steps": []}
+    body: dict[str, Any] = {"task": task, "outcome": feedback.outcome, "detail": feedback.detail, "origin": feedback.origin, "steps": []}
     episodes = {episode.id for episode in activation.episodes}
+    if episodes:
+        body["uses"] = episode_uses(feedback, sorted(episodes))
     named = {target for edit in activation.edits if edit.action == "prune" and edit.named for target in edit.targets}
 
     def facts(ids: Sequence[str]) -> list[str]:
@@ -217,7 +219,6 @@ def learn(activation: Activation, feedback: Feedback, *, provenance: Provenance)
             shown=[] if told else shown,
             pruned=sorted(activation.pruned - named),
         ),
-        *episode_evidence(version, activation.id, feedback, sorted(episodes)),
         *(EvidenceWrite(step, activation.id, "progress", 1.0) for step in feedback.used if "#" in step),
         *(EvidenceWrite(step, activation.id, "failure", 1.0) for step in feedback.harmful if "#" in step),
     ]

@@ -79,6 +79,28 @@ def test_formation_lowers_an_episode_that_misled_in_similar_tasks_only(mem: Flux
     assert mem.verify() == []
 
 
+def test_formation_that_only_looked_at_an_episode_does_not_rest_on_it(mem: FluxMem) -> None:
+    first = mem.commit(Episode(task="file the tax report of May", steps=(Step(action="file May"),), outcome="success"), namespace=HERE)
+    query = "file the tax report of July"
+    activation = mem.recall(query)
+    from langgraph_fluxmem.pending import tentative
+    from langgraph_fluxmem.schema import Provenance
+
+    stage = mem.stages.commit(
+        Episode(task=query, steps=(Step(action="file July"),), outcome="failure"),
+        namespace=HERE,
+        provenance=Provenance(),
+        tentative=tentative({}, activation),
+    )
+    mem.engine.run(stage)
+    shown = activation.episodes[0]
+    after = next(one for one in mem.recall(query).episodes if one.id == shown.id)
+    assert after.why.signals["utility"] < 0, "it was shown, and the task failed"
+    mem.undo(first)
+    assert [one.task for one in mem.recall(query).episodes] == [query]
+    assert mem.verify() == []
+
+
 def test_formation_tells_no_episode_as_a_fact_on_the_fast_path(mem: FluxMem) -> None:
     from tests.consolidation.tasks import login
     from tests.consolidation.test_consolidation_skills import mature
