@@ -7,6 +7,7 @@ what shares no word with the query would get ranks too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -71,7 +72,7 @@ class _Found(NamedTuple):
 
 def _shares(chosen: Sequence[tuple[Signal, float]], benches: Sequence[Bench], rows: Sequence[Rows]) -> NDArray[np.float64]:
     """(signals, candidates) each signal's weighted share of each candidate's score, over the candidates of all namespaces."""
-    ends = np.cumsum([len(part) for part in rows]).tolist()
+    ends = list(accumulate(map(len, rows)))
     out = np.zeros((len(chosen), ends[-1] if ends else 0))
     asked = [(bench, part, end) for bench, part, end in zip(benches, rows, ends, strict=True) if len(part)]
     relative: list[int] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from math import log1p
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def norm(lengths: NDArray[np.floating], average: float) -> Scores:
 
 def idf(df: int, size: int) -> float:
     """ln(1 + (N - df + .5) / (df + .5)): never negative."""
-    return float(np.log1p((size - df + 0.5) / (df + 0.5)))
+    return log1p((size - df + 0.5) / (df + 0.5))
 
 
 class Part:
@@ -143,8 +144,12 @@ class Facts(Collection):
         tf = np.concatenate([frequencies for _, frequencies in postings]).astype(np.float32)
         weights = np.array([idf(df, self.size) * (K1 + 1) for df in held], np.float32)
         values: NDArray[Any] = np.repeat(weights, held) * tf / (tf + self.norms[rows])
-        cuts = np.cumsum(held)[:-1]
-        return [self._packed(*part) for part in zip(np.split(rows, cuts), np.split(values, cuts), strict=True)]
+        parts: list[Part] = []
+        start = 0
+        for df in held:
+            parts.append(self._packed(rows[start : start + df], values[start : start + df]))
+            start += df
+        return parts
 
 
 class Surroundings(Collection):

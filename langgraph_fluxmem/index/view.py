@@ -280,9 +280,11 @@ class NamespaceView:
     def posting(self, term: str) -> tuple[Rows, NDArray[np.int32]]:
         """The rows that hold a term (df,), in row order, and how often each does (df,)."""
         slots, frequencies = self._posting(term)
+        if self._live is None:
+            return slots, frequencies
         rows = self._rows(slots.astype(np.int64))
         shown = rows >= 0
-        return (rows, frequencies) if self._live is None else (rows[shown], frequencies[shown])
+        return rows[shown], frequencies[shown]
 
     def terms_of(self, row: int) -> Sequence[str]:
         """The terms of a row, in order, repeated as they occur."""

@@ -6,9 +6,9 @@ import os
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -29,6 +29,22 @@ from langgraph_fluxmem.schema import Applied, Namespace, Plan, Provenance
 _EVER = float("-inf")
 """The moment at which nothing has expired."""
 _META = Statement(select(meta.c.value).where(meta.c.key == bindparam("key")))
+
+
+class _Reading:
+    """A session to read with, idle again at the end; what fails in between is told in our errors, and its session is closed."""
+
+    __slots__ = ("_ledger", "_session")
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def __enter__(self) -> Session:
+        self._session = self._ledger.take_session()
+        return self._session
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._ledger.give_session(self._session, error)
 
 
 class Ledger:
@@ -138,20 +154,26 @@ class Ledger:
         return self._writer.submit(lambda tx: expiry.refresh(tx, path, wanted, moment)).result()
 
     # ---------------------------------------------------------------------------------------------------------------- reads
-    @contextmanager
-    def _reading(self) -> Generator[Session]:
+    def _reading(self) -> _Reading:
+        return _Reading(self)
+
+    def take_session(self) -> Session:
+        """A session for one reading; give it back with `give_session`."""
         if self._closed:
             raise ClosedError(f"the ledger at {self._database.name} is closed; open the memory again")
         try:
-            session = self._idle.pop()
+            return self._idle.pop()
         except IndexError:
-            session = self._database.connect(writing=False)
-        try:
-            with self._database.translating("read"):
-                yield session
-        except BaseException:
+            return self._database.connect(writing=False)
+
+    def give_session(self, session: Session, error: BaseException | None) -> None:
+        """End a reading; raises what its `error` means."""
+        if error is not None:
             self._database.retire(session)
-            raise
+            meant = self._database.translate(error, "read") if isinstance(error, Exception) else error
+            if meant is not error:
+                raise meant from error
+            return
         self._idle.append(session)
         if self._closed:
             self._retire_idle()

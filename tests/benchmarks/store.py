@@ -4,7 +4,8 @@
 
 Table 1, the memory's own way: facts by `remember`, found by `recall` (k=10, all default signals); "fluxmem-chroma" with the exact tier off;
 Chroma and the stock stores their own way. Table 2, the store: put, get, search of ten items without a query, with a filter, with a query,
-with both, and a query over all namespaces at once. Every case runs in a process of its own; embedding is excluded (vectors are looked
+with both, and a query over all namespaces at once. "fluxmem-edges" has learned 10,000 links from tasks to facts before it is searched.
+`search_after_add` is the first search of a namespace after a write to it; `open_ms` opens the memory again, to the first answer. Every case runs in a process of its own; embedding is excluded (vectors are looked
 up); a search stays within one namespace unless the column says otherwise. For Chroma a namespace is a collection of its own up to 20
 namespaces, and a metadata filter on one collection beyond. Milliseconds; `rss_mb` is what the process grew by, libraries included.
 """
@@ -25,9 +26,18 @@ from typing import Any
 import numpy as np
 
 from .store_profile import profile
-from .store_systems import BATCH, STORES, SYSTEMS, Case, Data
+from .store_systems import BATCH, STORES, SYSTEMS, Case, Data, FluxMemSystem
 
-KEYS = ("add_ms_p50", "bulk_add_per_s", "search_ms_p50", "search_ms_p95", "rss_mb", "disk_mb")
+KEYS = (
+    "add_ms_p50",
+    "bulk_add_per_s",
+    "search_ms_p50",
+    "search_ms_p95",
+    "search_after_add_ms_p50",
+    "open_ms",
+    "memory_kb_per_fact",
+    "disk_kb_per_fact",
+)
 ITEM_KEYS = (
     "put_ms_p50",
     "get_ms_p50",
@@ -100,15 +110,29 @@ def measure_facts(case: Case, place: Path) -> dict[str, Any]:
     searches = timed([lambda n=n, q=q: system.search(n, q) for n, q in asked], skip=20)
     added = data.texts[case.facts :]
     adds = timed([lambda n=n, t=t: system.add(n % case.namespaces, [t]) for n, t in enumerate(added)], skip=5)
-    row = {
+    changed: list[float] = []
+    for number, (namespace, query) in enumerate(asked[:60]):  # what a write undoes of what searches had prepared
+        system.add(namespace, [data.texts[case.facts + number] + f" again{number}"])
+        changed += timed([lambda n=namespace, q=query: system.search(n, q)])
+    row: dict[str, Any] = {
         "add_ms_p50": float(np.percentile(adds, 50)),
         "bulk_add_per_s": bulk,
         "search_ms_p50": float(np.percentile(searches, 50)),
         "search_ms_p95": float(np.percentile(searches, 95)),
+        "search_after_add_ms_p50": float(np.percentile(changed, 50)),
         "rss_mb": resident_mb() - before,
+        "open_ms": None,
     }
     system.close()
-    return {**row, "disk_mb": disk_mb(place) if place.exists() else 0.0}
+    row["disk_mb"] = disk_mb(place) if place.exists() else 0.0
+    row["memory_kb_per_fact"], row["disk_kb_per_fact"] = 1e3 * row["rss_mb"] / case.facts, 1e3 * row["disk_mb"] / case.facts
+    if isinstance(system, FluxMemSystem):
+        started = time.perf_counter()
+        system = SYSTEMS[case.system](data, place)
+        system.search(0, data.queries[0])
+        row["open_ms"] = 1e3 * (time.perf_counter() - started)
+        system.close()
+    return row
 
 
 def measure_items(case: Case, place: Path) -> dict[str, Any]:
@@ -165,6 +189,23 @@ def measure_items(case: Case, place: Path) -> dict[str, Any]:
     return row
 
 
+def ratios(rows: list[dict[str, Any]]) -> None:
+    """Print how many times as fast as Chroma alone the memory adds and searches, and what learned links cost a search."""
+    held = {(row["facts"], row["namespaces"], row["system"]): row for row in rows if "error" not in row}
+    for facts, namespaces, system in held:
+        own, others = held[facts, namespaces, system], {name: held.get((facts, namespaces, name)) for name in ("chroma", "fluxmem-edges")}
+        said = [
+            f"chroma's {what} takes {others['chroma'][key] / own[key]:.1f} times as long"
+            for what, key in (("add", "add_ms_p50"), ("search", "search_ms_p50"))
+            if others["chroma"] is not None
+        ]
+        if others["fluxmem-edges"] is not None:
+            more = others["fluxmem-edges"]["search_ms_p50"] / own["search_ms_p50"] - 1
+            said.append(f"a search with 10,000 learned links {100 * more:+.0f} %")
+        if system == "fluxmem" and said:
+            print(f"{facts:,} facts in {namespaces:,} namespaces: {', '.join(said)}")
+
+
 def run_case(case: Case) -> dict[str, Any]:
     """Measure in a process of its own; a system that cannot run says why under ``error``."""
     with tempfile.TemporaryDirectory(prefix="fluxmem-store-") as folder:
@@ -191,7 +232,7 @@ def shown(value: Any) -> str:
 
 def table(cases: list[Case], keys: tuple[str, ...]) -> list[dict[str, Any]]:
     """Measure the cases, printing each as it is done."""
-    print(f"{'system':20}{'facts':>9}{'namespaces':>12}", *(f"{key:>20}" for key in keys))
+    print(f"{'system':20}{'facts':>9}{'namespaces':>12}", *(f"{key:>{max(20, len(key) + 2)}}" for key in keys))
     rows: list[dict[str, Any]] = []
     for case in cases:
         measured = run_case(case)
@@ -199,7 +240,7 @@ def table(cases: list[Case], keys: tuple[str, ...]) -> list[dict[str, Any]]:
         said = measured.get("error")
         print(
             f"{case.system:20}{case.facts:9,}{case.namespaces:12,}",
-            said or " ".join(f"{shown(measured[key]):>20}" for key in keys),
+            said or " ".join(f"{shown(measured[key]):>{max(20, len(key) + 2)}}" for key in keys),
             flush=True,
         )
     return rows
@@ -244,6 +285,7 @@ def main(arguments: list[str] | None = None) -> None:
         if kind in options.tables.split(",") and not options.profile:
             cases = [Case(kind, system, *at) for at in grid for system in systems if not wanted or system in wanted]
             made["rows" if kind == "facts" else kind] = table(cases, keys)
+            ratios(made["rows"] if kind == "facts" else [])
             print()
     if options.json:
         options.json.write_text(json.dumps(made, indent=1))
