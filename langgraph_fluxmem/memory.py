@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from langgraph_fluxmem.ledger.rows import OperationRow
     from langgraph_fluxmem.retriever import FluxMemRetriever
     from langgraph_fluxmem.store import FluxMemStore
+    from langgraph_fluxmem.topics import Topic
 
 
 class FluxMem:
@@ -224,6 +225,20 @@ class FluxMem:
     ) -> Activation:
         """Async twin of `recall`."""
         return await self._arun(self.stages.recall(query, namespace=namespace, also=also, k=k, signals=signals))
+
+    def topics(self, *, namespace: Sequence[str] = DEFAULT, limit: int = 20) -> list[Topic]:
+        """What the facts of a namespace are about: its `limit` weightiest topics, with labels in the facts' own words. Writes nothing.
+
+        Computed from what is indexed, without a model; none where too few facts have words in common.
+
+        Raises:
+            InvalidNamespaceError.
+        """
+        return self._run(self.stages.topics(namespace=namespace, limit=limit))
+
+    async def atopics(self, *, namespace: Sequence[str] = DEFAULT, limit: int = 20) -> list[Topic]:
+        """Async twin of `topics`."""
+        return await self._arun(self.stages.topics(namespace=namespace, limit=limit))
 
     # -------------------------------------------------------------------------------------------------------------------- learning
     def refine(

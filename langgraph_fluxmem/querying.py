@@ -35,6 +35,7 @@ def asked_terms(text: str, view: NamespaceView, languages: tuple[str, ...]) -> M
         together = _idf(sum(held.values()), view.size)
         for variant, df in held.items():
             weights[variant] = weights.get(variant, 0.0) + times * together / _idf(df, view.size)
+        weights.setdefault(variants[0], float(times))
     return weights
 
 

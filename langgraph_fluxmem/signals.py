@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from langgraph_fluxmem.anchors import anchors_of
 from langgraph_fluxmem.errors import ConfigError
 from langgraph_fluxmem.index.top import top
 from langgraph_fluxmem.index.view import NamespaceView
@@ -44,6 +45,8 @@ HELD = 0.8
 `BRIEF` were fixed on one half of `tests.benchmarks.faq` and checked on the other."""
 SPEAKERS = 512
 """Where more people than this have spoken, names in a query are not looked for among them."""
+KEYWORDS, TOPICS = 10, 3
+"""How many keywords and topics a query is led by [MemFly]."""
 REACH = 3
 """How many places on either side of a fact that proved right are looked at."""
 
@@ -148,6 +151,16 @@ class Bench:
     def brief(self) -> float:
         """1 where the facts are short, on average; the longer they are, the nearer to 0."""
         return min(1.0, BRIEF / max(self.view.average_length, 1.0))
+
+    @cached_property
+    def keywords(self) -> Scores:
+        """(size,) see the signal."""
+        return _keyword_scores(self)
+
+    @cached_property
+    def topics(self) -> Scores:
+        """(size,) see the signal."""
+        return _topic_scores(self)
 
     @cached_property
     def held(self) -> float:
@@ -382,6 +395,51 @@ def _alike(bench: Bench, rows: Rows) -> Scores:
     return (bench.view.vectors_of(rows) @ bench.view.vectors_of(bench.around).T).max(axis=1)
 
 
+def _keyword_scores(bench: Bench) -> Scores:
+    """(size,) MemFly's keyword path: the query's keywords, and those they occur with most, as far as each fact has them."""
+    anchors = anchors_of(bench.view)
+    known = {term: weight * anchors.graph.idf[term] for term, weight in bench.terms.items() if term in anchors.graph.idf}
+    wanted = dict(known)
+    for term, weight in known.items():
+        for other, close in anchors.graph.ties.get(term, ())[:KEYWORDS]:
+            if other not in known:
+                wanted[other] = max(wanted.get(other, 0.0), weight * close)
+    out = np.zeros(bench.view.size, np.float32)
+    for term in sorted(wanted, key=lambda term: (-wanted[term], term))[:KEYWORDS]:
+        out[anchors.rows_of(term)] += np.float32(wanted[term])
+    return out
+
+
+def _topic_scores(bench: Bench) -> Scores:
+    """(size,) MemFly's topic path: the topics that hold most of the query's keywords, as far as each fact's keywords belong to them."""
+    anchors = anchors_of(bench.view)
+    held: dict[int, float] = {}
+    for term, weight in bench.terms.items():
+        topic = anchors.graph.topic_of.get(term)
+        if topic is not None:
+            held[topic] = held.get(topic, 0.0) + weight * anchors.graph.idf[term]
+    out = np.zeros(bench.view.size, np.float32)
+    for topic in sorted(held, key=lambda topic: (-held[topic], topic))[:TOPICS]:
+        out += np.float32(held[topic]) * anchors.topic_shares(topic)
+    return out
+
+
+def _keywords_propose(bench: Bench, m: int) -> Rows:
+    return bench.best(bench.keywords, m)
+
+
+def _keywords(bench: Bench, rows: Rows) -> Scores:
+    return bench.keywords[rows]
+
+
+def _topics_propose(bench: Bench, m: int) -> Rows:
+    return bench.best(bench.topics, m)
+
+
+def _topics(bench: Bench, rows: Rows) -> Scores:
+    return bench.topics[rows]
+
+
 SIGNALS: tuple[Signal, ...] = (
     Signal("dense", 0.7, _dense, _dense_propose),
     Signal("bm25", 0.1, _bm25, _bm25_propose, keeps=trust),
@@ -396,6 +454,8 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("served", 0.3, _served, absolute=True, silent=_served_nothing),
     Signal("beside", 0.3, _beside, _beside_propose, absolute=True, silent=_nothing_around),
     Signal("alike", 0.3, _alike, absolute=True, silent=_nothing_around),
+    Signal("keywords", 0.0, _keywords, _keywords_propose),
+    Signal("topics", 0.0, _topics, _topics_propose),
 )
 """All signals with their default weights."""
 LEXICAL: Mapping[str, float] = {"dense": 0.3, "surroundings": 0.1}

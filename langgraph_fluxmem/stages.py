@@ -16,6 +16,7 @@ from langgraph_fluxmem.operators import Operators, RuleOperators
 from langgraph_fluxmem.requests import Call, Load, Stage, Undo
 from langgraph_fluxmem.schema import Action, Activation, Advice, Applied, Episode, Feedback, Provenance, Situation, Step
 from langgraph_fluxmem.text import check_text
+from langgraph_fluxmem.topics import topics
 
 Advisor = Callable[[Activation, Sequence[Action]], list[Advice]]
 
@@ -142,6 +143,10 @@ class Stages:
                 tentative=tentative,
             )
         )
+
+    def topics(self, *, namespace: Sequence[str], limit: int) -> Stage:
+        """The weightiest topics of a namespace."""
+        return (yield from topics(check_namespace(namespace), limit))
 
     def undo(self, operation: str, *, cascade: bool) -> Stage:
         """Undo an operation by its id."""

@@ -290,6 +290,15 @@ class NamespaceView:
         """The terms of a row, in order, repeated as they occur."""
         return self._postings.terms_of(int(self._slots(np.array([row], dtype=np.int64))[0]))
 
+    def documents(self) -> tuple[NDArray[np.int32], NDArray[np.int32], list[str]]:
+        """Every term of every row, in order: (rows (n,), codes (n,)) and the vocabulary, which says the term of each code."""
+        with self._lock:
+            ends = self._postings.ends()[: self._slots_total]
+            codes = self._postings.tokens()[: int(ends[-1]) if len(ends) else 0]
+            vocabulary = list(self._postings.vocabulary)
+        rows = self._rows(np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0)))
+        return (rows, codes, vocabulary) if self._live is None else (rows[rows >= 0], codes[rows >= 0], vocabulary)
+
     @property
     def average_length(self) -> float:
         """Mean number of terms in a row."""

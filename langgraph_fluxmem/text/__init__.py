@@ -3,7 +3,7 @@
 from langgraph_fluxmem.text.function_words import ENGLISH as STOP_WORDS
 from langgraph_fluxmem.text.languages import MARKED, language_of
 from langgraph_fluxmem.text.pieces import QUESTION, check_text, content_hash, is_question, split
-from langgraph_fluxmem.text.terms import VERSION, index_terms, mark_of, query_terms, terms
+from langgraph_fluxmem.text.terms import VERSION, index_terms, mark_of, query_terms, surfaces, terms
 
 __all__ = [
     "MARKED",
@@ -18,5 +18,6 @@ __all__ = [
     "mark_of",
     "query_terms",
     "split",
+    "surfaces",
     "terms",
 ]

@@ -67,6 +67,13 @@ def index_terms(*texts: str) -> list[str]:
     return [*(term for token in tokens for term in _stored_of(token, language)), *wholes, mark_of(language)]
 
 
+def surfaces(text: str) -> list[tuple[str, str]]:
+    """Each stored term of a text's words with the word as it is written there."""
+    tokens, _ = _tokens(text)
+    language = language_of(tokens)
+    return [(term, token if part == token else part) for token in tokens for part in _parts(token) if (term := _stored(part, language))]
+
+
 def query_terms(text: str, languages: Sequence[str] = ()) -> list[tuple[int, tuple[str, ...]]]:
     """What to ask for: how often a word occurs in the query, and its forms, by the rules of the default and of these `languages`.
 
