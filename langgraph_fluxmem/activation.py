@@ -17,11 +17,10 @@ from langgraph_fluxmem.episodes import EPISODE
 from langgraph_fluxmem.index.top import top
 from langgraph_fluxmem.learned import Learned
 from langgraph_fluxmem.ledger.rows import NodeRow
-from langgraph_fluxmem.operators import Judgement, Operators, RuleOperators
+from langgraph_fluxmem.operators import Operators, RuleOperators
 from langgraph_fluxmem.requests import Embed, Fetch, Hidden, LearnedOf, Load, Stage, Views
 from langgraph_fluxmem.schema import Activation, RecalledEpisode, RecalledFact, RecalledSkill, Situation, Vector, Why
-from langgraph_fluxmem.signals import VERIFY, weights_of
-from langgraph_fluxmem.verification import verified, verifies
+from langgraph_fluxmem.searching import Search
 
 STEPS = 5
 """How many matching past steps an activation holds."""
@@ -46,12 +45,14 @@ def form(
     seen: tuple[str, ...],
     lexical: bool = False,
     operators: Operators | None = None,
+    evidence: int | None = None,
 ) -> Stage:
     """Fill an activation: facts, steps, episodes and their context. Rounds after the first go on from what was shown and used; facts it
     holds already stay, and the next best take the places that are free.
 
     `lexical` says that the embedding sees words alone (the offline one): the weights of the signals then are those measured with it.
-    `operators` verify the best facts when they are a model (one call); rules are not asked.
+    `operators` verify the best facts when they are a model (one call); rules are not asked. `evidence` rounds may then fill gaps in what
+    was found (None: as many as the preset has, where a model judges); they follow the first formation, not the repairs after it.
     """
     hidden = activation.hidden if activation.round else tuple(sorted((yield Hidden(activation.namespace, lineage, seen))))
     namespaces = (activation.namespace, *activation.also)
@@ -77,25 +78,8 @@ def form(
         served = learned.served(vectors[0])
         room = activation.k - len(stay)
         if room > 0 and any(view.size for view in views):
-            asked = operators or RuleOperators()
-            weight = weights_of(config.signals, signals)[VERIFY]
-            verify = verifies(asked, weight, config.verify)
-            facts = yield from formation.recall_facts(
-                query,
-                vectors[-1],
-                views,
-                k=max(room, config.verify) if verify else room,
-                config=config,
-                signals=signals,
-                served=served,
-                exclude=frozenset(activation.shown) | activation.pruned,
-                around=activation.around,
-                lexical=lexical,
-            )
-            if verify and facts:
-                best, judgement = yield from verified(query, facts[: config.verify], asked, weight)
-                activation = charged(activation, judgement)
-                facts = (*best, *facts[config.verify :])[:room]
+            search = Search(activation, views, served, config, signals, lexical, operators or RuleOperators())
+            activation, facts = yield from search.facts(query, vectors[-1], room, evidence)
     episodes, skills = _experience(learned, task_vector, served)
     formed = activation.model_copy(
         update={
@@ -123,19 +107,6 @@ def kept_facts(activation: Activation) -> Stage:
         facts = [RecalledFact(id=used, content="", namespace=namespace, score=1.0) for used in missing]
         kept += formation.with_texts(facts, (yield Load(namespace, missing, brief=True)))
     return kept
-
-
-def charged(activation: Activation, judgement: Judgement[Any]) -> Activation:
-    """The activation with the price of a judgement: calls, tokens, and why rules had to answer instead of the model."""
-    stepped_in = () if judgement.fallback is None else (judgement.fallback,)
-    return activation.model_copy(
-        update={
-            "model_calls": activation.model_calls + judgement.calls,
-            "input_tokens": activation.input_tokens + judgement.input_tokens,
-            "output_tokens": activation.output_tokens + judgement.output_tokens,
-            "fallbacks": tuple(dict.fromkeys((*activation.fallbacks, *stepped_in))),
-        }
-    )
 
 
 def query_text(situation: Situation) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from langgraph_fluxmem.errors import ConfigError
+from langgraph_fluxmem.presets import BALANCED, PresetName
 
 
 class Config(BaseModel):
@@ -31,6 +32,8 @@ class Config(BaseModel):
     """How many candidates each signal proposes."""
     verify: int = Field(default=20, ge=0)
     """How many of the best facts a chat model is asked about in each recall, in one call; 0: none. Without a model there is no call."""
+    preset: PresetName = BALANCED
+    """Which set of signals recall uses, unless a recall says: ``"fast"``, ``"balanced"`` or ``"thorough"``; see `presets`."""
     signals: dict[str, float] = Field(default_factory=dict)
     """Overrides of the weights of retrieval signals by name; 0 turns a signal off."""
     max_rounds: int = Field(default=5, ge=1)

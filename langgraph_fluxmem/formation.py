@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.index.view import NamespaceView
 from langgraph_fluxmem.ledger.rows import BodyRow, NodeRow
+from langgraph_fluxmem.presets import Preset, preset_of
 from langgraph_fluxmem.requests import Load, Stage
 from langgraph_fluxmem.schema import Namespace, RecalledFact, Vector, Why
 from langgraph_fluxmem.signals import LEXICAL, Bench, Query, Rows, Signal, scaled, weighted
@@ -34,19 +35,23 @@ def recall_facts(
     exclude: frozenset[str] = frozenset(),
     around: tuple[str, ...] = (),
     lexical: bool = False,
+    preset: Preset | None = None,
 ) -> Stage:
     """The at most `k` facts that answer a query best, as `RecalledFact`s with their share of each signal, best first.
 
     `served` maps fact nodes to what past use says of them for this query, in (-1, 1). `exclude` are ids not to return, `around` ids to
-    look around. `lexical` says that the embedding is (`Embedder.lexical`). Equal scores are ordered by id.
+    look around. `lexical` says that the embedding is (`Embedder.lexical`). Of weights, those of `preset` (None: the configured one) give way
+    to those of the configuration, and these to `signals`. Equal scores are ordered by id.
 
     Raises:
         ConfigError: `signals` names an unknown signal or a negative weight.
     """
-    chosen = weighted(LEXICAL if lexical else None, config.signals, signals)
+    preset = preset or preset_of(config.preset)
+    chosen = weighted(LEXICAL if lexical else None, preset.weights, config.signals, signals)
+    pool = max(preset.pool * config.pool, k)
     asked = Query(query, vector, served or {}, around)
     benches = [Bench(asked, view, _allowed(view, exclude)) for view in views if view.size]
-    rows = [_candidates(bench, [signal for signal, _ in chosen], max(config.pool, k)) for bench in benches]
+    rows = [_candidates(bench, [signal for signal, _ in chosen], pool) for bench in benches]
     shares = _shares(chosen, benches, rows)
     best = _best(shares.sum(axis=0), benches, rows, k)
     loaded: dict[str, BodyRow] = {}

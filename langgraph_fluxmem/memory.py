@@ -18,6 +18,7 @@ from langgraph_fluxmem.ingestion import Progress, Rememberable
 from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate, check_namespace
 from langgraph_fluxmem.nodes import MemoryNodes, activation_of, fluxmem_nodes
 from langgraph_fluxmem.operators import Operators, RuleOperators, resolve_operators
+from langgraph_fluxmem.presets import PresetName
 from langgraph_fluxmem.reading import Reader
 from langgraph_fluxmem.requests import Stage
 from langgraph_fluxmem.schema import Activation, Applied, Episode, Feedback, Situation, Step
@@ -203,16 +204,21 @@ class FluxMem:
         namespace: Sequence[str] = DEFAULT,
         also: Sequence[Sequence[str]] = (),
         k: int = 10,
+        preset: PresetName | None = None,
         signals: Mapping[str, float] | None = None,
+        evidence: int | None = None,
     ) -> Activation:
         """Activate what memory holds for a query or a situation: at most `k` facts, best first, with matching steps and episodes.
 
-        `also` adds other namespaces to the facts; nothing else crosses namespaces. `signals` overrides weights by name. Writes nothing.
+        `also` adds other namespaces to the facts; nothing else crosses namespaces. `preset` chooses the signals (None: as configured), `signals`
+        overrides their weights by name. `evidence` rounds, at most 3, ask whether the facts suffice and search for what is missing
+        [M 3.4.2]: by the model the memory was opened with, else by rules, which found no more on LoCoMo. None: two with a model and preset
+        ``"thorough"``, else none. Writes nothing.
 
         Raises:
-            InvalidContentError: an empty query. InvalidNamespaceError. ConfigError: k below 1, or an unknown signal.
+            InvalidContentError: an empty query. InvalidNamespaceError. ConfigError: k below 1, an unknown preset or signal, or more rounds.
         """
-        return self._run(self.stages.recall(query, namespace=namespace, also=also, k=k, signals=signals))
+        return self._run(self.stages.recall(query, namespace=namespace, also=also, k=k, preset=preset, signals=signals, evidence=evidence))
 
     async def arecall(
         self,
@@ -221,10 +227,14 @@ class FluxMem:
         namespace: Sequence[str] = DEFAULT,
         also: Sequence[Sequence[str]] = (),
         k: int = 10,
+        preset: PresetName | None = None,
         signals: Mapping[str, float] | None = None,
+        evidence: int | None = None,
     ) -> Activation:
         """Async twin of `recall`."""
-        return await self._arun(self.stages.recall(query, namespace=namespace, also=also, k=k, signals=signals))
+        return await self._arun(
+            self.stages.recall(query, namespace=namespace, also=also, k=k, preset=preset, signals=signals, evidence=evidence)
+        )
 
     def topics(self, *, namespace: Sequence[str] = DEFAULT, limit: int = 20) -> list[Topic]:
         """What the facts of a namespace are about: its `limit` weightiest topics, with labels in the facts' own words. Writes nothing.

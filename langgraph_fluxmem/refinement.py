@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from langgraph_fluxmem import reshaping
-from langgraph_fluxmem.activation import charged, kept_facts
+from langgraph_fluxmem.activation import kept_facts
 from langgraph_fluxmem.digests import digest
 from langgraph_fluxmem.episodes import episode_uses, fact_evidence
 from langgraph_fluxmem.errors import ForeignMemoryError, UnknownIdError
@@ -35,6 +35,7 @@ from langgraph_fluxmem.schema import (
     TentativeEdit,
     Text,
 )
+from langgraph_fluxmem.searching import charged
 from langgraph_fluxmem.text import content_hash, terms
 
 if TYPE_CHECKING:

@@ -232,6 +232,22 @@ class TentativeEdit(_Frozen):
     """Whether the feedback itself named the targets, and nobody had to find them."""
 
 
+class Evidence(BaseModel):
+    """What the search for missing evidence did and cost (its calls of a model and their tokens are in the activation's).
+
+    `rounds` judged, sub-`queries` asked, ids of the facts `found` by them that are shown, whether the last judgement was that the facts
+    are `sufficient`, and `seconds` it took.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    rounds: int = 0
+    queries: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
+    sufficient: bool = False
+    seconds: float = 0.0
+
+
 class Activation(BaseModel):
     """The subgraph G_t activated for one step, self-contained and JSON-serialisable (`model_dump(mode="json")`).
 
@@ -274,6 +290,10 @@ class Activation(BaseModel):
     output_tokens: int = 0
     fallbacks: tuple[str, ...] = ()
     """Why rules answered in the model's place, where they had to."""
+    preset: str = "balanced"
+    """The preset of signals that facts are searched for with."""
+    evidence: Evidence | None = None
+    """What the search for missing evidence did; None where it was not asked for."""
 
     _advisor: Callable[[Activation, Sequence[Action]], list[Advice]] | None = PrivateAttr(default=None)
 

@@ -297,13 +297,13 @@ def _surroundings(bench: Bench, rows: Rows) -> Scores:
         return bench.dense(rows)
     beside = bench.windows.beside(rows)
     shares = bench.windows.shares
-    around = (shares * bench.dense(beside)).sum(axis=0) / (shares * (beside < bench.view.size)).sum(axis=0)
+    around: Scores = (shares * bench.dense(beside)).sum(axis=0) / (shares * (beside < bench.view.size)).sum(axis=0)
     return around if bench.brief == 1 else _mixed(bench, around, bench.dense(rows))
 
 
 def _mixed(bench: Bench, around: Scores, alone: Scores) -> Scores:
     share = np.float32(bench.brief)
-    return share * around + (1 - share) * alone
+    return np.asarray(share * around + (1 - share) * alone, np.float32)
 
 
 def _source(bench: Bench, rows: Rows) -> Scores:

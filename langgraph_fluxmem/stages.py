@@ -11,10 +11,13 @@ from langgraph_fluxmem import activation as forming
 from langgraph_fluxmem import episodes, formation, ingestion, refinement
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.errors import ConfigError, ForeignMemoryError, InvalidContentError
+from langgraph_fluxmem.evidence import check_rounds
 from langgraph_fluxmem.namespaces import check_namespace
 from langgraph_fluxmem.operators import Operators, RuleOperators
+from langgraph_fluxmem.presets import preset_of
 from langgraph_fluxmem.requests import Call, Load, Stage, Undo
 from langgraph_fluxmem.schema import Action, Activation, Advice, Applied, Episode, Feedback, Provenance, Situation, Step
+from langgraph_fluxmem.signals import weights_of
 from langgraph_fluxmem.text import check_text
 from langgraph_fluxmem.topics import topics
 
@@ -62,7 +65,9 @@ class Stages:
         namespace: Sequence[str],
         also: Sequence[Sequence[str]] = (),
         k: int = 10,
+        preset: str | None = None,
         signals: Mapping[str, float] | None = None,
+        evidence: int | None = None,
         lineage: str | None = None,
         seen: Sequence[str] = (),
         repair: Mapping[str, Any] | None = None,
@@ -70,6 +75,8 @@ class Stages:
         """Form an `Activation`; `lineage` and `seen` tell the branch that reads."""
         situation = query if isinstance(query, Situation) else Situation(task=_query(query))
         check_text(situation.task, "the query")
+        preset_of(self.config.preset if preset is None else preset)
+        weights_of(signals)
         activation = Activation(
             id=uuid.uuid4().hex,
             memory=self.memory,
@@ -78,8 +85,10 @@ class Stages:
             situation=situation,
             k=_at_least_one(k),
             repair=dict(repair or {}),
+            preset=self.config.preset if preset is None else preset,
         )
-        return (yield from self._formed(activation, signals=signals, lineage=lineage, seen=tuple(seen)))
+        rounds = None if evidence is None else check_rounds(evidence)
+        return (yield from self._formed(activation, signals=signals, lineage=lineage, seen=tuple(seen), evidence=rounds))
 
     def refine(
         self,
@@ -171,10 +180,23 @@ class Stages:
         return activation.bind(self.advisor)
 
     def _formed(
-        self, activation: Activation, *, signals: Mapping[str, float] | None = None, lineage: str | None = None, seen: tuple[str, ...] = ()
+        self,
+        activation: Activation,
+        *,
+        signals: Mapping[str, float] | None = None,
+        lineage: str | None = None,
+        seen: tuple[str, ...] = (),
+        evidence: int | None = None,
     ) -> Stage:
         formed: Activation = yield from forming.form(
-            activation, config=self.config, signals=signals, lineage=lineage, seen=seen, lexical=self.lexical, operators=self.operators
+            activation,
+            config=self.config,
+            signals=signals,
+            lineage=lineage,
+            seen=seen,
+            lexical=self.lexical,
+            operators=self.operators,
+            evidence=evidence,
         )
         return formed.bind(self.advisor)
 

@@ -154,7 +154,13 @@ def _sufficient(task: Sufficient) -> schemas.Sufficiency:
     missing = [term for term in wanted if term not in has]
     if not wanted or len(missing) <= (1.0 - ENOUGH) * len(wanted):
         return schemas.Sufficiency(sufficient=True)
-    return schemas.Sufficiency(sufficient=False, gap=" ".join(missing), query=" ".join(missing))
+    words = [word.strip(".,;:!?") for word in task.query.split() if not set(missing).isdisjoint(terms(word))]
+    named = " ".join(dict.fromkeys(_NAME.findall(task.query)))
+    return schemas.Sufficiency(
+        sufficient=False,
+        gap=" ".join(words or missing),
+        query=" ".join([*named.split(), *(word for word in words or missing if word not in named)]),
+    )
 
 
 _RULES: dict[type[Task[Any]], Callable[[Any], schemas.Answer]] = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from langgraph_fluxmem import ConfigError, FluxMem
-from langgraph_fluxmem.activation import charged
+from langgraph_fluxmem.searching import charged
 from langgraph_fluxmem.operators import RuleOperators
 from langgraph_fluxmem.operators.model import ChatModelOperators
 from langgraph_fluxmem.operators.protocol import Extract, Judgement

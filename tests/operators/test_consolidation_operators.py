@@ -98,7 +98,7 @@ def test_the_rules_say_sensible_things():
     assert related[1].complementarity > 0.3 > related[2].complementarity == 0.0
     assert rules.judge(ParseQuery("Where does Ada Lovelace live?")).value.names == ["Ada Lovelace"]
     assert rules.judge(EXAMPLES["sufficient"][0]).value.sufficient
-    assert rules.judge(Sufficient("where does Bob live?", ("Ada lives in Rome",))).value.query == "bob"
+    assert rules.judge(Sufficient("where does Bob live?", ("Ada lives in Rome",))).value.query == "Bob"
 
 
 def test_the_rules_drop_all_unneeded_steps_first_and_then_one():
