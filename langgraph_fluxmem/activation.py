@@ -5,7 +5,7 @@ Facts come from `formation`; here they meet the episodes and steps of the same n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -156,24 +156,20 @@ def _experience(
     nodes, cosine = learned.near(vector)
     if not nodes:
         return (), learned.recall_skills(nodes, cosine, (), vector)
-    episodes = _episodes(learned, nodes, cosine, served)
+    episodes = _episodes(learned, cosine, served)
     return episodes, learned.recall_skills(nodes, cosine, episodes, vector)
 
 
-def _episodes(
-    learned: Learned, nodes: Sequence[str], cosine: NDArray[np.float32], utility: Mapping[str, float]
-) -> tuple[RecalledEpisode, ...]:
+def _episodes(learned: Learned, cosine: NDArray[np.float32], utility: Mapping[str, float]) -> tuple[RecalledEpisode, ...]:
     """The past episodes nearest by cosine of their tasks, weighted by utility, the earlier first among equals."""
+    places, rows = learned.acted()
+    places = places[: np.searchsorted(places, len(cosine))]  # one may have been added since
     near: list[tuple[float, float, NodeRow]] = []
-    for index in _nearest(cosine):
-        row = learned.by_node.get(nodes[index])
-        if row is None or row.body is None:
-            continue
-        alike = float(cosine[index])
-        useful = utility.get(row.node, 0.0) - (row.body["outcome"] == "failure")
+    for index in top(cosine[places], CONSIDERED).tolist():
+        row = rows[index]
+        alike = float(cosine[places[index]])
+        useful = utility.get(row.node, 0.0) - ((row.body or {}).get("outcome") == "failure")
         near.append((min(1.0, alike * (1.0 + UTILITY * useful)) if alike > 0 else alike, alike, row))
-        if len(near) == CONSIDERED:
-            break
     return tuple(_recalled(*episode) for episode in sorted(near, key=lambda episode: -episode[0])[:EPISODES])
 
 
@@ -188,14 +184,6 @@ def _recalled(score: float, alike: float, row: NodeRow) -> RecalledEpisode:
         score=score,
         why=Why(signals={"dense": alike, "utility": score - alike} if score != alike else {"dense": alike}),
     )
-
-
-def _nearest(cosine: NDArray[np.float32]) -> Iterator[int]:
-    """Indices by cosine (m,), the first among equals first; as far as they are asked for."""
-    first = top(cosine, 2 * CONSIDERED).tolist()
-    yield from first
-    if len(first) < len(cosine):
-        yield from np.argsort(-cosine, kind="stable")[len(first) :].tolist()
 
 
 def _actions(steps: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

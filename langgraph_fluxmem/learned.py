@@ -40,6 +40,7 @@ class Learned:
         self.episodes: dict[str, NodeRow] = {}
         self.by_node: dict[str, NodeRow] = {}
         """Of each node the last written episode that has steps."""
+        self._acted: tuple[NDArray[np.int64], list[NodeRow]] | None = None
         self._lock = threading.Lock()
 
     def catch_up(self, ledger: Ledger) -> None:
@@ -63,6 +64,7 @@ class Learned:
 
     def _add(self, ledger: Ledger, rows: list[NodeRow], evidence: list[EvidenceRow]) -> None:
         rows = [row for row in rows if row.commit not in self.hidden and row.body is not None]
+        self._acted = None
         vectors = ledger.vectors(self.namespace, list({text.hash for row in rows for text in row.texts}))
         for row in rows:
             assert row.body is not None
@@ -104,6 +106,14 @@ class Learned:
         with self._lock:
             nodes, matrix = self.links.tasks()
         return (nodes, matrix @ vector) if nodes else (nodes, np.zeros(0, np.float32))
+
+    def acted(self) -> tuple[NDArray[np.int64], list[NodeRow]]:
+        """The episodes that have steps, and the place (n,) of each among the tasks that `near` gives."""
+        with self._lock:
+            if self._acted is None:
+                found = [(place, self.by_node[node]) for place, node in enumerate(self.links.tasks()[0]) if node in self.by_node]
+                self._acted = (np.array([place for place, _ in found], np.int64), [row for _, row in found])
+            return self._acted
 
     def recall_skills(
         self, nodes: Sequence[str], cosine: NDArray[np.float32], retrieved: Sequence[RecalledEpisode], vector: Vector

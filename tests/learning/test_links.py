@@ -1,0 +1,68 @@
+"""Learned links: what arrays say is what a loop over the evidence says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from langgraph_fluxmem.links import Served, TaskLinks, node_keys, task_kernel
+
+evidence = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 7), st.sampled_from(["progress", "failure"]), st.sampled_from([0.5, 1.0, 2.0])), max_size=40
+)
+
+
+def tasks(count: int) -> np.ndarray:
+    rows = np.random.default_rng(5).standard_normal((count, 4)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(evidence, st.integers(0, 5))
+def test_served_is_the_sum_over_evidence_weighed_by_how_like_the_tasks_are(rows, asked):
+    vectors = tasks(6)
+    links = TaskLinks()
+    for number, vector in enumerate(vectors):
+        links.add_task(f"e{number}", vector)
+    for task, fact, channel, weight in rows:
+        assert links.add(f"f{fact}:v1", f"e{task}", channel, weight)
+    kernel = task_kernel(vectors @ vectors[asked])
+    expected: dict[str, list[float]] = {}
+    for task, fact, channel, weight in rows:
+        if kernel[task] > 0:
+            expected.setdefault(f"f{fact}", [0.0, 0.0])[channel == "failure"] += float(kernel[task]) * weight
+    served = links.served(vectors[asked])
+    assert dict(served.items()) == pytest.approx(
+        {fact: (good - bad) / (1 + good + bad) for fact, (good, bad) in expected.items()}, abs=1e-6
+    )
+    names = [f"f{number}" for number in range(9)]
+    assert served.at(node_keys(names)).tolist() == pytest.approx([served.get(name, 0.0) for name in names], abs=1e-6)
+
+
+def test_evidence_on_an_unknown_task_is_not_counted():
+    links = TaskLinks()
+    assert not links.add("f:v", "nobody", "progress", 1.0)
+    assert len(links.served(tasks(1)[0])) == 0
+
+
+def test_a_task_added_after_links_were_read_is_seen():
+    vectors = tasks(2)
+    links = TaskLinks()
+    links.add_task("e0", vectors[0])
+    links.add("f:v", "e0", "progress", 1.0)
+    assert links.served(vectors[0])["f"] == pytest.approx(0.5)
+    links.add_task("e1", vectors[1])
+    links.add("g:v", "e1", "progress", 1.0)
+    assert links.served(vectors[1])["g"] == pytest.approx(0.5)
+    assert links.tasks()[0] == ["e0", "e1"]
+
+
+def test_served_reads_like_a_mapping_and_by_keys():
+    served = Served.of({"a": 0.5, "b": -0.25})
+    assert dict(served) == {"a": 0.5, "b": -0.25}
+    assert served.get("c") is None
+    assert Served.of(served) is served
+    assert served.at(node_keys(["b", "c", "a"])).tolist() == [-0.25, 0.0, 0.5]
+    assert Served.of({}).at(node_keys(["a"])).tolist() == [0.0]
