@@ -47,6 +47,8 @@ class Served(Mapping[str, float]):
 
     def at(self, keys: NDArray[np.int64]) -> NDArray[np.float32]:
         """(m,) the scores of nodes by their keys (m,), 0 for those that served nothing."""
+        if not len(self._keys):
+            return np.zeros(len(keys), np.float32)
         place = np.searchsorted(self._keys, keys)
         found = np.take(self._keys, place, mode="clip") == keys
         return self._by_key[np.where(found, place, len(self._keys))]
