@@ -12,6 +12,7 @@ The record keeps each step with its patterns, so that a memory opens without der
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from langgraph_fluxmem.learning.situation import FUNCTION_WORDS, Scene, as_text, parse, read, words
@@ -127,9 +128,10 @@ def evidence(episode: Episode) -> list[StepEvidence]:
     moved = [i for i in acted if steps[i].progress > 0]
     lost = [i for i in acted if steps[i].loss > 0]
     worse = [i for i in acted if steps[i].progress < 0]
+    idle = _idle(steps, acted)
     rows: list[StepEvidence] = []
     if episode.outcome == "success" and all(i == acted[-1] for i in moved) and not lost:
-        return [(i, "failure" if steps[i].refused else "progress", 1.0) for i in acted]
+        return [(i, "failure", 1.0) if steps[i].refused else (i, "failure", RAN_OUT) if i in idle else (i, "progress", 1.0) for i in acted]
     dense = bool(moved) and moved != acted[-1:]
     share = _flow(episode, moved) if moved else {}
     for i in acted:
@@ -143,6 +145,8 @@ def evidence(episode: Episode) -> list[StepEvidence]:
             failed = 1.0 - gained
         elif steps[i].progress < 0:
             failed = 1.0
+        elif i in idle:
+            failed = RAN_OUT
         elif lost or worse:
             failed = EARLIER if gained == 0 else 0.0
         else:
@@ -152,6 +156,18 @@ def evidence(episode: Episode) -> list[StepEvidence]:
         if _grain(failed) > 0:
             rows.append((i, "failure", _grain(failed)))
     return rows
+
+
+def _idle(steps: Sequence[Step], acted: Sequence[int]) -> set[int]:
+    """Steps after which everything was as before, where what is seen is a state (key-value pairs) and they brought nothing up."""
+    return {
+        i
+        for i, after in pairwise(acted)
+        if isinstance(steps[i].observation, dict)
+        and steps[i].observation
+        and steps[i].observation == steps[after].observation
+        and not steps[i].notes
+    }
 
 
 def noted(task: str, action: Action, result: str, *, changed: bool) -> bool:

@@ -7,6 +7,7 @@ the page, and every admissible action as key-value pairs: operation and kind of 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,11 +44,12 @@ def notes(page: Page) -> list[str]:
 
 
 def observation(page: Page) -> dict[str, str]:
-    """The texts on the page, and what has been filled in or ticked."""
-    seen = {"page": "\n".join(element["text"] for element in page["els"] if element["text"])[:600]}
-    filled = [f"{element['tag']} {element['ord']}: {element['val']}" for element in page["els"] if element["val"]]
-    filled += [str(current) for _, _, current in page["sel"] if current]
-    return {**seen, "filled": "\n".join(filled)} if filled else seen
+    """The texts on the page, and a digest of everything on it, which tells whether an action changed anything."""
+    state = json.dumps([page["els"], page["sel"]], sort_keys=True)
+    return {
+        "page": "\n".join(element["text"] for element in page["els"] if element["text"])[:600],
+        "state": f"{_hash(state):016x}",
+    }
 
 
 def action(candidate: Candidate, page: Page) -> dict[str, str]:

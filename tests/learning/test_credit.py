@@ -119,3 +119,17 @@ def test_what_was_refused_earns_nothing_in_a_success():
         "failure",
         1.0,
     )
+
+
+def test_a_step_that_changed_nothing_has_no_part_in_a_success():
+    """Only where what is seen is a state: tool results that happen to be equal say nothing."""
+
+    def rows(one, two, **more):
+        steps = (Step(observation=one, action="a", **more), Step(observation=two, action="b", progress=1.0))
+        return evidence(Episode(task="t", steps=steps, outcome="success"))
+
+    same = {"page": "bar", "state": "1"}
+    assert rows(same, same) == [(0, "failure", 0.5), (1, "progress", 1.0)]
+    assert rows(same, {**same, "state": "2"}) == [(0, "progress", 1.0), (1, "progress", 1.0)]
+    assert rows("ok", "ok") == [(0, "progress", 1.0), (1, "progress", 1.0)]
+    assert rows(same, same, notes=("read",)) == [(0, "progress", 1.0), (1, "progress", 1.0)]
