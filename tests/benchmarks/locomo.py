@@ -1,10 +1,10 @@
 """LoCoMo retrieval: one fact per turn, k turns for each question; how much of the evidence is among them.
 
-    python -m tests.benchmarks.locomo --data FILE [--embeddings minilm|offline] [--json FILE] [--signals]
+    python -m tests.benchmarks.locomo --data FILE [--embeddings minilm|offline] [--json FILE] [--ablation] [--presets]
 
 ``fluxmem`` is the library's default; ``dense`` and ``hybrid`` (dense + BM25, min-max sum) are the same memory with all other signals off.
-A turn is remembered on its own, its speaker and time as metadata, which is what all three index besides the text. ``--signals`` adds the
-ablation: each signal left out, with a paired bootstrap interval of recall@10.
+A turn is remembered on its own, its speaker and time as metadata, which is what all three index besides the text. ``--ablation`` adds each
+signal alone and left out, with paired bootstrap intervals over questions; ``--presets`` each preset, and evidence refinement by rules.
 """
 
 from __future__ import annotations
@@ -23,10 +23,14 @@ from langchain_core.documents import Document
 
 from langgraph_fluxmem import FluxMem
 from langgraph_fluxmem.ingestion import drafts
+from langgraph_fluxmem.presets import PRESETS
 from langgraph_fluxmem.signals import SIGNALS
 from tests.benchmarks.common import CachedEmbeddings, paired_bootstrap, print_table, write_json
 
 K = 20
+LEARNED = {"served", "beside", "alike"}
+"""Signals that say nothing before anything was learned or shown."""
+TINY = 1e-6
 OFF = {signal.name: 0.0 for signal in SIGNALS}
 SYSTEMS: dict[str, dict[str, float]] = {"fluxmem": {}, "dense": {**OFF, "dense": 1.0}, "hybrid": {**OFF, "dense": 1.0, "bm25": 1.0}}
 COLUMNS = ("system", "recall@5", "recall@10", "recall@20", "all@10", "mrr", "add_ms", "query_ms_p50", "query_ms_p95", "by_category")
@@ -110,13 +114,16 @@ class Measured:
     def recall(self, k: int) -> np.ndarray:
         return np.array([np.mean([rank < k for rank in row]) for row in self.ranks])
 
+    def mrr(self) -> np.ndarray:
+        return np.array([1 / (1 + min(row)) if min(row) < K else 0.0 for row in self.ranks])
+
     def row(self, system: str, add_ms: float) -> dict[str, Any]:
         categories, at_ten = np.array(self.categories), self.recall(10)
         return {
             "system": system,
             **{f"recall@{k}": float(self.recall(k).mean()) for k in (5, 10, 20)},
             "all@10": float(np.mean([max(row) < 10 for row in self.ranks])),
-            "mrr": float(np.mean([1 / (1 + min(row)) if min(row) < K else 0.0 for row in self.ranks])),
+            "mrr": float(self.mrr().mean()),
             "by_category": {str(category): float(at_ten[categories == category].mean()) for category in sorted(set(self.categories))},
             "add_ms": add_ms,
             "query_ms_p50": float(np.percentile(self.taken, 50)),
@@ -124,12 +131,12 @@ class Measured:
         }
 
 
-def measure(mem: FluxMem, data: Sequence[Conversation], signals: Mapping[str, float]) -> Measured:
-    """Ask every question."""
+def measure(mem: FluxMem, data: Sequence[Conversation], signals: Mapping[str, float], **how: Any) -> Measured:
+    """Ask every question; `how` goes to `recall`."""
     measured = Measured([], [], [])
     for conversation, question in questions(data):
         start = time.perf_counter()
-        activation = mem.recall(question.text, namespace=conversation.namespace, k=K, signals=signals)
+        activation = mem.recall(question.text, namespace=conversation.namespace, k=K, signals=signals, **how)
         measured.taken.append(1e3 * (time.perf_counter() - start))
         measured.categories.append(question.category)
         measured.ranks.append(ranks([str(fact.metadata["turn"]) for fact in activation.facts], question.evidence))
@@ -143,14 +150,30 @@ def questions(data: Sequence[Conversation]) -> Iterator[tuple[Conversation, Ques
 
 
 def ablation(mem: FluxMem, data: Sequence[Conversation], whole: Measured) -> list[dict[str, Any]]:
-    """What each signal is worth: recall@10 of the default minus recall@10 without it, by paired bootstrap over questions."""
+    """Each signal that asks for nothing learned: recall@10 and MRR of it alone (with nothing else where it proposes facts, else judging what
+    ``bm25`` and ``dense`` propose), and what leaving it out costs, by paired bootstrap over questions."""
     rows: list[dict[str, Any]] = []
     for signal in SIGNALS:
-        if signal.weight > 0:
+        if signal.weight > 0 and signal.name not in LEARNED:
+            tiny = {} if signal.propose else {"dense": TINY, "bm25": TINY}
+            alone = measure(mem, data, {**OFF, **tiny, signal.name: 1.0}).row("", 0)
             without = measure(mem, data, {signal.name: 0.0})
-            mean, low, high = paired_bootstrap(whole.recall(10) - without.recall(10))
-            mrr = whole.row("", 0)["mrr"] - without.row("", 0)["mrr"]
-            rows.append({"signal": signal.name, "weight": signal.weight, "worth": mean, "low": low, "high": high, "mrr": mrr})
+            row: dict[str, Any] = {"signal": signal.name, "weight": signal.weight, "alone": alone["recall@10"], "alone_mrr": alone["mrr"]}
+            for key, of in (("recall@10", lambda measured: measured.recall(10)), ("mrr", Measured.mrr)):
+                mean, low, high = paired_bootstrap(of(whole) - of(without))
+                row |= {f"{key} worth": mean, f"{key} low": low, f"{key} high": high}
+            rows.append(row)
+    return rows
+
+
+def presets(mem: FluxMem, data: Sequence[Conversation], whole: Measured) -> list[dict[str, Any]]:
+    """Each preset, and two rounds of evidence refinement by rules on top of the default, beside the default."""
+    chosen: dict[str, dict[str, Any]] = {**{name: {"preset": name} for name in PRESETS}, "balanced, evidence=2": {"evidence": 2}}
+    rows: list[dict[str, Any]] = []
+    for name, how in chosen.items():
+        measured = measure(mem, data, {}, **how)
+        mean, low, high = paired_bootstrap(measured.recall(10) - whole.recall(10))
+        rows.append({**measured.row(name, 0), "difference": mean, "low": low, "high": high})
     return rows
 
 
@@ -161,7 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser.add_argument("--data", required=True, help="the file with conversations and questions")
     parser.add_argument("--embeddings", choices=("minilm", "offline"), default="minilm")
     parser.add_argument("--json", help="write the rows to this file")
-    parser.add_argument("--signals", action="store_true", help="also leave out each signal in turn")
+    parser.add_argument("--ablation", action="store_true", help="also each signal alone, and left out")
+    parser.add_argument("--presets", action="store_true", help="also each preset, and evidence refinement")
     options = parser.parse_args(arguments)
     data = conversations(options.data)
     embeddings = CachedEmbeddings(options.embeddings)
@@ -173,9 +197,16 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
         count = sum(len(conversation.questions) for conversation in data)
         print(f"LoCoMo, {len(data)} conversations, {count} questions, {embeddings.fingerprint}; add_ms is the p50 of one turn at a time\n")
         print_table(rows, COLUMNS)
-        if options.signals:
-            print("\nleft out in turn: what each signal is worth (recall@10, 95% interval; mrr)\n")
-            print_table(ablation(mem, data, found["fluxmem"]), ("signal", "weight", "worth", "low", "high", "mrr"))
+        if options.ablation:
+            print("\neach signal alone, and what leaving it out costs (95% intervals)\n")
+            ablated = ablation(mem, data, found["fluxmem"])
+            print_table(ablated, list(ablated[0]))
+            rows += ablated
+        if options.presets:
+            print("\npresets, and their difference from the default in recall@10 (95% interval)\n")
+            preset_rows = presets(mem, data, found["fluxmem"])
+            print_table(preset_rows, [*COLUMNS, "difference", "low", "high"])
+            rows += preset_rows
     write_json(options.json, rows)
     return rows
 

@@ -56,6 +56,16 @@ def test_one_run_gives_three_systems_and_their_keys(data, tmp_path, capsys):
     assert "recall@10" in capsys.readouterr().out
 
 
+def test_ablation_and_presets_add_rows(data, capsys):
+    rows = locomo.main(["--data", str(data), "--embeddings", "offline", "--ablation", "--presets"])
+    signals = {row["signal"]: row for row in rows if "signal" in row}
+    assert {"dense", "context", "kind", "named"} <= set(signals)
+    assert "served" not in signals
+    assert all(row["recall@10 low"] <= row["recall@10 worth"] <= row["recall@10 high"] for row in signals.values())
+    assert [row["system"] for row in rows if "difference" in row] == ["fast", "balanced", "thorough", "balanced, evidence=2"]
+    assert "alone_mrr" in capsys.readouterr().out
+
+
 def test_measures():
     measured = locomo.Measured([1, 2], [locomo.ranks(["a", "b", "c"], ["b", "x"]), locomo.ranks(["a"], ["a"])], [1.0, 3.0])
     row = measured.row("s", 0.5)
