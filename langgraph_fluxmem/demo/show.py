@@ -27,6 +27,8 @@ NAMES = {
     "static": "static memory",
     "nearest": "nearest success - failure",
     "fluxmem": "FluxMem",
+    "full": "FluxMem with skills",
+    "noedits": "FluxMem without edits",
 }
 STREAM = {
     "won": "won",
@@ -124,11 +126,11 @@ class Screen(Audience):
     def _greeting(self, event: Opened) -> str | None:
         if event.resumed:
             return (
-                f"{NAMES[event.variant]}, seed {event.seed}: cut short last time after {len(event.resumed)} games; "
+                f"{NAMES.get(event.variant, event.variant)}, seed {event.seed}: cut short last time after {len(event.resumed)} games; "
                 f"goes on with the next, {event.episodes} episodes in memory."
             )
         if event.episodes:
-            return f"{NAMES[event.variant]}, seed {event.seed}: continues from the memory on disk, {event.episodes} episodes from earlier starts."
+            return f"{NAMES.get(event.variant, event.variant)}, seed {event.seed}: continues from the memory on disk, {event.episodes} episodes from earlier starts."
         return None
 
     def _board(self) -> Group:

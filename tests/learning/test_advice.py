@@ -54,7 +54,7 @@ def test_a_condition_in_the_notes_decides():
     assert wrong.value < 0.1 and wrong.risk > 0.8
 
 
-def test_being_stuck_makes_room_for_what_was_hardly_tried():
+def test_refinement_expands_to_what_was_hardly_tried_while_stuck():
     memory = taught(*[lit()] * 10, lost())
     calm, stuck = by_action(memory), by_action(memory, repair=Repair(stuck=15))
     assert stuck["open door"].score - calm["open door"].score > stuck["wait"].score - calm["wait"].score
@@ -82,7 +82,7 @@ def test_recalled_steps_name_what_worked_and_what_ended_badly():
     assert len(recall_steps(taught(*[lit()] * 3, lost()), now("read letter"), None, 1)) == 1
 
 
-def test_what_did_nothing_is_pruned_until_something_changes() -> None:
+def test_refinement_prunes_what_did_nothing_until_something_changes() -> None:
     repair = repair_after(Repair(), ACTIONS[0], progress=0.0, loss=0.0, changed=False)
     assert Repair.of(repair.as_dict()) == repair
     scores = [advice.score for advice in advise(StepMemory(), now(), None, ACTIONS, repair)]

@@ -40,7 +40,7 @@ def said(memory):
 
 @pytest.mark.parametrize("dense", [True, False])
 @pytest.mark.parametrize("seed", range(8))
-def test_random_outcomes_are_called_contradictory_and_take_no_side(seed, dense):
+def test_formation_of_advice_from_random_outcomes_takes_no_side_and_says_so(seed, dense):
     memory = played(seed, chance=True, dense=dense)
     assert memory.contradiction().startswith("contradictory: 5 kinds of action in 60 episodes")
     for advice in said(memory):

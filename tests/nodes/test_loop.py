@@ -218,7 +218,7 @@ def test_removed_messages_do_not_bring_an_episode_back(mem: FluxMem) -> None:
     assert tasks == ["first?", "second?"]
 
 
-def test_what_ended_a_task_badly_is_not_taken_to_its_end_again_in_the_same_run(mem: FluxMem) -> None:
+def test_refinement_does_not_take_to_its_end_again_what_ended_a_task_badly(mem: FluxMem) -> None:
     said: list[dict[str, str]] = []
 
     def policy(state):
