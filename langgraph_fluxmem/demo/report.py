@@ -28,6 +28,7 @@ KEYS = (
     "other_score",
     "steps",
     "steps_last_third",
+    "extra_steps",
 )
 """Measures of a row, in the order they are shown."""
 _T95 = tuple(
