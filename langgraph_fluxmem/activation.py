@@ -18,9 +18,11 @@ from langgraph_fluxmem.index.top import top
 from langgraph_fluxmem.learned import Learned
 from langgraph_fluxmem.ledger.rows import NodeRow
 from langgraph_fluxmem.operators import Operators, RuleOperators
+from langgraph_fluxmem.presets import preset_of
 from langgraph_fluxmem.requests import Embed, Fetch, Hidden, LearnedOf, Load, Stage, Views
 from langgraph_fluxmem.schema import Activation, RecalledEpisode, RecalledFact, RecalledSkill, Situation, Vector, Why
 from langgraph_fluxmem.searching import Search
+from langgraph_fluxmem.signals import LEXICAL, weights_of
 
 STEPS = 5
 """How many matching past steps an activation holds."""
@@ -75,10 +77,14 @@ def form(
         texts = (situation.task,) if query == situation.task else (situation.task, query)
         vectors = yield Embed(texts, query=True)
         task_vector = vectors[0]
-        served = learned.served(vectors[0])
+        served = learned.served(vectors[0], situation.task)
         room = activation.k - len(stay)
         if room > 0 and any(view.size for view in views):
-            search = Search(activation, views, served, config, signals, lexical, operators or RuleOperators())
+            configured = weights_of(LEXICAL if lexical else None, preset_of(activation.preset).weights, config.signals, signals)
+            weights = learned.weights(configured, signals or ())
+            activation = activation.model_copy(update={"weights": configured, "shift": dict(weights.shift)})
+            moved = weights.in_force if weights.shift else signals
+            search = Search(activation, views, served, config, moved, lexical, operators or RuleOperators())
             activation, facts = yield from search.facts(query, vectors[-1], room, evidence)
     episodes, skills = _experience(learned, task_vector, served)
     formed = activation.model_copy(
@@ -121,7 +127,7 @@ def _fast(activation: Activation, learned: Learned, config: Config) -> Stage:
     a search for facts. None when none matches, or a failure has closed it."""
     task = activation.situation.task
     vector = (yield Embed((task,), query=True))[0]
-    links = learned.served(vector)
+    links = learned.served(vector, task)
     episodes, skills = _experience(learned, vector, links)
     fast = learned.fast(skills, task, activation.round)
     if fast is None:

@@ -34,6 +34,7 @@ def recall_facts(
     served: Mapping[str, float] | None = None,
     exclude: frozenset[str] = frozenset(),
     around: tuple[str, ...] = (),
+    passed: tuple[str, ...] = (),
     lexical: bool = False,
     preset: Preset | None = None,
 ) -> Stage:
@@ -48,12 +49,15 @@ def recall_facts(
     """
     preset = preset or preset_of(config.preset)
     chosen = weighted(LEXICAL if lexical else None, preset.weights, config.signals, signals)
-    pool = max(preset.pool * config.pool, k)
-    asked = Query(query, vector, served or {}, around)
-    benches = [Bench(asked, view, _allowed(view, exclude)) for view in views if view.size]
+    pool = max(preset.pool * config.pool, k + len(exclude))
+    asked = Query(query, vector, served or {}, around, passed)
+    benches = [Bench(asked, view) for view in views if view.size]
     rows = [_candidates(bench, [signal for signal, _ in chosen], pool) for bench in benches]
     shares = _shares(chosen, benches, rows)
-    best = _best(shares.sum(axis=0), benches, rows, k)
+    total = shares.sum(axis=0)
+    if exclude and len(total):
+        total[_places_of(exclude, benches, rows)] = -np.inf
+    best = [found for found in _best(total, benches, rows, k) if found.score > -np.inf]
     loaded: dict[str, BodyRow] = {}
     for namespace in dict.fromkeys(found.namespace for found in best):
         loaded.update((yield Load(namespace, tuple(found.id for found in best if found.namespace == namespace), brief=True)))
@@ -136,16 +140,10 @@ def _recalled(row: BodyRow, found: _Found, shares: dict[str, float]) -> Recalled
     )
 
 
-def _allowed(view: NamespaceView, exclude: frozenset[str]) -> NDArray[np.bool_] | None:
-    if not exclude:
-        return None
-    rows = view.rows_of(sorted(exclude))
-    rows = rows[rows >= 0]
-    if not len(rows):
-        return None
-    mask = np.ones(view.size, dtype=bool)
-    mask[rows] = False
-    return mask
+def _places_of(ids: frozenset[str], benches: Sequence[Bench], rows: Sequence[Rows]) -> NDArray[np.bool_]:
+    """(candidates,) which candidates are among these version ids."""
+    named = sorted(ids)
+    return np.concatenate([np.isin(part, bench.view.rows_of(named)) for bench, part in zip(benches, rows, strict=True)])
 
 
 def _candidates(bench: Bench, signals: Sequence[Signal], m: int) -> Rows:

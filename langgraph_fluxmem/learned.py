@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langgraph_fluxmem.learning import FLOOR, Repair, StepMemory, advise, recall_steps
-from langgraph_fluxmem.links import Served, TaskLinks
+from langgraph_fluxmem.links import NOTHING_SERVED, Served, TaskLinks
 from langgraph_fluxmem.packed import PackedBody
 from langgraph_fluxmem.schema import Action, Advice, Namespace, RecalledEpisode, RecalledSkill, RecalledStep, Situation, Vector
 from langgraph_fluxmem.skills import SkillBook, recall_skills
-from langgraph_fluxmem.text import content_hash
+from langgraph_fluxmem.text import content_hash, terms
+from langgraph_fluxmem.weighing import SignalWeights, Weights
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.ledger import Ledger
@@ -36,6 +37,7 @@ class Learned:
         self.position = 0
         self.steps = StepMemory(floor)
         self.links = TaskLinks()
+        self.weighing = SignalWeights()
         self.skills = SkillBook()
         self.episodes: dict[str, NodeRow] = {}
         self.by_node: dict[str, NodeRow] = {}
@@ -54,6 +56,7 @@ class Learned:
             ):
                 self.position = 0
                 self.steps, self.links, self.skills, self.episodes, self.by_node = StepMemory(self.floor), TaskLinks(), SkillBook(), {}, {}
+                self.weighing = SignalWeights()
             head = ledger.head(self.namespace)
             rows = [row for row in ledger.nodes(self.namespace, after=self.position, kinds=("episode", "skill")) if row.op <= head]
             evidence = [row for row in ledger.evidence(self.namespace, after=self.position) if row.op <= head]
@@ -66,6 +69,8 @@ class Learned:
         rows = [row for row in rows if row.commit not in self.hidden and row.body is not None]
         self._acted = None
         vectors = ledger.vectors(self.namespace, list({text.hash for row in rows for text in row.texts}))
+        judged = {row.id: row.body["signals"] for row in rows if row.body is not None and row.body.get("signals")}
+        used: dict[str, set[str]] = {version: set() for version in judged}
         for row in rows:
             assert row.body is not None
             vector = vectors.get(row.texts[0].hash) if row.texts else None
@@ -77,7 +82,7 @@ class Learned:
             if row.texts:
                 self.skills.saw(row.texts[0].hash, row.body["outcome"], row.op)
             if vector is not None:
-                self.links.add_task(row.node, vector)
+                self.links.add_task(row.node, vector, row.texts[0].terms.split())
             for episode, weight in row.body.get("uses", {}).items():
                 self.links.add(episode, row.node, "progress" if weight > 0 else "failure", abs(weight))
         for row in evidence:
@@ -86,8 +91,12 @@ class Learned:
             if ">" in row.target:
                 fact, _, episode = row.target.partition(">")
                 self.links.add(fact, episode.rsplit(":", 1)[0], row.channel, row.weight)
+                if row.channel == "progress" and episode in used:
+                    used[episode].add(fact)
             elif "#" in row.target:
                 self.steps.add_evidence(row.target, row.channel, row.weight, row.op)
+        for version, stored in judged.items():
+            self.weighing.add(stored, used[version])
 
     def advise(
         self, situation: Situation, task_vector: Vector | None, actions: Sequence[Action], repair: Repair, skills: Sequence[str] = ()
@@ -127,10 +136,17 @@ class Learned:
         with self._lock:
             return self.skills.fast(skills, content_hash(task), round_)
 
-    def served(self, vector: Vector) -> Served:
-        """Fact node -> how well it has served tasks like this one, in (-1, 1); see `links.TaskLinks.served`."""
+    def served(self, vector: Vector, task: str) -> Served:
+        """Fact node -> how well it has served tasks like this one, in [-1, 1]; see `links.TaskLinks.served`."""
+        if not len(self.links):
+            return NOTHING_SERVED
         with self._lock:
-            return self.links.served(vector)
+            return self.links.served(vector, terms(task))
+
+    def weights(self, configured: Mapping[str, float], fixed: Collection[str] = ()) -> Weights:
+        """The weights of signals as configured, and by how much they are shifted; see `weighing.SignalWeights`."""
+        with self._lock:
+            return Weights(configured, self.weighing.shift(configured, fixed))
 
     def verify(self, ledger: Ledger) -> list[str]:
         """Differences from a replay of the whole log, one line each."""
@@ -141,6 +157,8 @@ class Learned:
         lines: list[str] = []
         if self.links.counts() != fresh.links.counts():
             lines.append(f"learned: links from tasks to facts in {where} differ from the evidence; rebuild('learned') mends it")
+        if self.weighing.state() != fresh.weighing.state():
+            lines.append(f"learned: weights of signals in {where} differ from the evidence; rebuild('learned') mends it")
         if self.steps.counts() != fresh.steps.counts():
             lines.append(f"learned: step memory of {where} differs from the evidence; rebuild('learned') mends it")
         if self.skills.state() != fresh.skills.state():

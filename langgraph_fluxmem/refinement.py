@@ -37,6 +37,7 @@ from langgraph_fluxmem.schema import (
 )
 from langgraph_fluxmem.searching import charged
 from langgraph_fluxmem.text import content_hash, terms
+from langgraph_fluxmem.weighing import observed
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.operators.schemas import Attributed, Evaluated
@@ -196,6 +197,9 @@ def learn(activation: Activation, feedback: Feedback, *, provenance: Provenance)
     episodes = {episode.id for episode in activation.episodes}
     if episodes:
         body["uses"] = episode_uses(feedback, sorted(episodes))
+    signals = observed(activation.facts, activation.weights, activation.shift) if feedback.used else None
+    if signals is not None:
+        body["signals"] = signals
     named = {target for edit in activation.edits if edit.action == "prune" and edit.named for target in edit.targets}
 
     def facts(ids: Sequence[str]) -> list[str]:

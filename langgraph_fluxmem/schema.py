@@ -274,6 +274,10 @@ class Activation(BaseModel):
     """Ids of facts shown in earlier rounds of this step, oldest first."""
     used: tuple[str, ...] = ()
     """Ids of facts that earlier rounds of this step proved right."""
+    weights: dict[str, float] = Field(default_factory=dict)
+    """Weight of each retrieval signal as configured, for this recall."""
+    shift: dict[str, float] = Field(default_factory=dict)
+    """By how much learning has moved each weight (`weighing`)."""
     reshaped: tuple[RecalledFact, ...] = ()
     """Finer or more abstract versions of facts shown before; they stand first in the context. Tentative: stored once the step's outcome speaks
     for them, beside the fact they were made of (``why.path``)."""

@@ -69,6 +69,7 @@ class Search:
                 served=self.served,
                 exclude=frozenset(self.activation.shown) | self.activation.pruned | held,
                 around=around,
+                passed=tuple(shown for shown in self.activation.shown if shown not in around) if around else (),
                 lexical=self.lexical,
                 preset=preset_of(self.activation.preset),
             )

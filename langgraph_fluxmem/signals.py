@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from langgraph_fluxmem import expansion
 from langgraph_fluxmem.anchors import anchors_of
 from langgraph_fluxmem.errors import ConfigError
 from langgraph_fluxmem.index.top import top
@@ -47,18 +48,18 @@ SPEAKERS = 512
 """Where more people than this have spoken, names in a query are not looked for among them."""
 KEYWORDS, TOPICS = 10, 3
 """How many keywords and topics a query is led by [MemFly]."""
-REACH = 3
-"""How many places on either side of a fact that proved right are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is searched for: its `text`, its vector (d,), what past use says of fact nodes, in (-1, 1), and ids of facts to look around."""
+    """What is searched for: its `text`, its vector (d,), what past use says of fact nodes, in [-1, 1], ids of facts to look
+    `around` (they proved right), and of those shown and `passed` over."""
 
     text: str
     vector: Vector
     served: Mapping[str, float] = field(default_factory=dict[str, float])
     around: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
 
 
 class Background:
@@ -105,10 +106,10 @@ def background_of(view: NamespaceView) -> Background:
 
 
 class Bench:
-    """One query on one namespace: what several signals need is computed once. `allowed` (size,) masks the facts that may be returned."""
+    """One query on one namespace: what several signals need is computed once."""
 
-    def __init__(self, query: Query, view: NamespaceView, allowed: NDArray[np.bool_] | None = None) -> None:
-        self.query, self.view, self.allowed = query, view, allowed
+    def __init__(self, query: Query, view: NamespaceView) -> None:
+        self.query, self.view = query, view
         self.background = background_of(view)
         self._best: dict[tuple[int, int], tuple[Scores, Rows]] = {}
 
@@ -190,6 +191,28 @@ class Bench:
         return rows[rows >= 0]
 
     @cached_property
+    def passed(self) -> Rows:
+        """Rows of the facts that were passed over, where this namespace has them."""
+        rows = self.view.rows_of(self.query.passed)
+        return rows[rows >= 0]
+
+    @cached_property
+    def moved(self) -> Vector:
+        """(d,) the query moved towards the facts to look around."""
+        near = self.view.vectors_of(self.around)
+        moved = self.query.vector + near.mean(axis=0) if near.shape[1] else self.query.vector.copy()
+        moved /= max(float(np.linalg.norm(moved)), 1e-9)
+        return moved
+
+    @cached_property
+    def shared(self) -> Scores:
+        """(size,) BM25 for all the words of the facts to look around; 0 for those facts."""
+        held = dict.fromkeys((term for row in self.around for term in self.view.terms_of(int(row))), 1)
+        scores = self.background.facts.scores(held)
+        scores[self.around] = 0
+        return scores
+
+    @cached_property
     def _cosines(self) -> Scores:
         """(size,) cosine of every fact."""
         return self.view.dense_all(self.query.vector)
@@ -212,19 +235,17 @@ class Bench:
         return cosine[place].reshape(rows.shape)
 
     def nearest(self, m: int) -> Rows:
-        """The at most `m` allowed rows with the highest cosine, best first."""
-        return self.view.dense_top(self.query.vector, m, allowed=self.allowed, scores=self._cosines if self.view.exact else None)
+        """The at most `m` rows with the highest cosine, best first."""
+        return self.view.dense_top(self.query.vector, m, scores=self._cosines if self.view.exact else None)
 
     def best(self, scores: Scores, m: int) -> Rows:
-        """The at most `m` allowed rows that score best, above zero; equal ones in log order. Asked again it is not worked out again."""
+        """The at most `m` rows that score best, above zero; equal ones in log order. Asked again it is not worked out again."""
         known = self._best.get((id(scores), m))
         if known is None or known[0] is not scores:
             known = self._best[id(scores), m] = (scores, self._positive(scores, m))
         return known[1]
 
     def _positive(self, scores: Scores, m: int) -> Rows:
-        if self.allowed is not None:
-            scores = np.where(self.allowed, scores, np.float32(0))
         rows = top(scores, m, self.view.ops)
         return rows if not len(rows) or scores[rows[-1]] > 0 else rows[scores[rows] > 0]
 
@@ -326,6 +347,10 @@ def _nothing_around(bench: Bench) -> bool:
     return not bench.query.around or not len(bench.around)
 
 
+def _nothing_passed(bench: Bench) -> bool:
+    return _nothing_around(bench) or not len(bench.passed)
+
+
 def _answers(bench: Bench, rows: Rows) -> Scores:
     """How well the fact just before matches, where that is a question: then this one probably answers it."""
     nobody = bench.view.size
@@ -373,26 +398,10 @@ def _served(bench: Bench, rows: Rows) -> Scores:
     return bench.served.at(bench.view.keys[rows])
 
 
-def _beside_propose(bench: Bench, m: int) -> Rows:
-    del m
-    near = [bench.view.neighbours(bench.around, offset) for offset in range(-REACH, REACH + 1) if offset]
-    rows = np.concatenate(near)
-    return np.unique(rows[rows >= 0]) if bench.allowed is None else np.unique(rows[(rows >= 0) & bench.allowed[rows]])
-
-
-def _beside(bench: Bench, rows: Rows) -> Scores:
-    """Nearness in the source to the facts to look around: 1 next to one, falling to 0 beyond three places."""
-    out = np.zeros(bench.view.size, np.float32)
-    for offset in range(-REACH, REACH + 1):
-        near = bench.view.neighbours(bench.around, offset) if offset else bench.around
-        near = near[near >= 0]
-        out[near] = np.maximum(out[near], np.float32(1 - (max(abs(offset), 1) - 1) / REACH))
-    return out[rows]
-
-
-def _alike(bench: Bench, rows: Rows) -> Scores:
-    """Cosine to the nearest of the facts to look around."""
-    return (bench.view.vectors_of(rows) @ bench.view.vectors_of(bench.around).T).max(axis=1)
+def _served_propose(bench: Bench, m: int) -> Rows:
+    served = [(score, node) for node, score in bench.query.served.items() if score > 0]
+    rows = bench.view.rows_of_nodes([node for _, node in sorted(served, key=lambda one: (-one[0], one[1]))[:m]])
+    return rows[rows >= 0]
 
 
 def _keyword_scores(bench: Bench) -> Scores:
@@ -451,9 +460,11 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("statement", 0.15, _statement, absolute=True),
     Signal("kind", 0.2, _kind, absolute=True, silent=_no_kind_asked),
     Signal("named", 0.1, _named, absolute=True, silent=_nobody_named),
-    Signal("served", 0.3, _served, absolute=True, silent=_served_nothing),
-    Signal("beside", 0.3, _beside, _beside_propose, absolute=True, silent=_nothing_around),
-    Signal("alike", 0.3, _alike, absolute=True, silent=_nothing_around),
+    Signal("served", 3.0, _served, _served_propose, absolute=True, silent=_served_nothing),
+    Signal("beside", 0.3, expansion.beside, expansion.propose_beside, absolute=True, silent=_nothing_around),
+    Signal("alike", 1.0, expansion.alike, expansion.propose_alike, absolute=True, silent=_nothing_around),
+    Signal("words", 0.5, expansion.words, expansion.propose_words, silent=_nothing_around),
+    Signal("unlike", 0.3, expansion.unlike, absolute=True, silent=_nothing_passed),
     Signal("keywords", 0.0, _keywords, _keywords_propose),
     Signal("topics", 0.0, _topics, _topics_propose),
 )

@@ -83,6 +83,7 @@ class NamespaceView:
         self._lock = arrays.lock
         self._names = arrays.ids
         self._slot_of = arrays.slot_of
+        self._node_slot = arrays.nodes
         self._postings = arrays.postings
         self._vectors = arrays.vectors.snapshot()
         self._far, self._exact_max, self._settled = far, exact_max, settled
@@ -162,6 +163,11 @@ class NamespaceView:
     def rows_of(self, ids: Sequence[str]) -> Rows:
         """Row of each version id, -1 where this view does not show it."""
         slots = np.fromiter((self._slot_of.get(version, -1) for version in ids), dtype=np.int64, count=len(ids))
+        return self._rows(slots)
+
+    def rows_of_nodes(self, nodes: Sequence[str]) -> Rows:
+        """Row of each node's newest version, -1 where this view does not show it."""
+        slots = np.fromiter((self._node_slot.get(node, -1) for node in nodes), dtype=np.int64, count=len(nodes))
         return self._rows(slots)
 
     def neighbours(self, rows: NDArray[np.integer], offset: int) -> Rows:

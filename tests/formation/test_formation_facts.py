@@ -115,9 +115,9 @@ def test_past_use_counts_by_its_size():
     before = {fact.id: fact.score for fact in recalled("what about the weather", space, k=7)}
     for served in (0.9, 0.01, -0.5):
         after = {fact.id: fact for fact in recalled("what about the weather", space, k=7, served={target.node: served})}
-        assert after[target.id].why.signals["served"] == pytest.approx(0.3 * served)
+        assert after[target.id].why.signals["served"] == pytest.approx(3.0 * served)
         assert {name: fact.score - before[name] for name, fact in after.items()} == pytest.approx(
-            {name: 0.3 * served * (name == target.id) for name in before}
+            {name: 3.0 * served * (name == target.id) for name in before}
         )
 
 

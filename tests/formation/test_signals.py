@@ -207,8 +207,6 @@ def test_the_best_rows_are_the_best():
     scores[:5] = 0
     assert bench.best(scores, 7).tolist() == np.argsort(-scores, kind="stable")[:7].tolist()
     assert len(bench.best(scores, 100)) == 55
-    masked = Bench(bench.query, space.view, scores < 0.5)
-    assert (scores[masked.best(scores, 5)] < 0.5).all()
 
 
 def test_what_is_kept_of_terms_is_bounded_and_dropping_it_changes_nothing(monkeypatch):
