@@ -18,7 +18,7 @@ import networkx as nx
 from langgraph_fluxmem.decay import Uses
 from langgraph_fluxmem.index.follower import changes_after
 from langgraph_fluxmem.links import node_of
-from langgraph_fluxmem.schema import Channel, EdgeKind, Namespace
+from langgraph_fluxmem.schema import RESET, Channel, EdgeKind, Namespace
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.ledger import Ledger
@@ -99,7 +99,9 @@ class MemoryGraph:
             if self._loaded and head <= self.position:
                 return
             after = self.position
-            if self._loaded and any(change.edit in ("undo", "redo") for change in changes_after(ledger, after, self.namespace)):
+            if self._loaded and any(
+                change.edit in ("undo", "redo") or change.kind == RESET for change in changes_after(ledger, after, self.namespace)
+            ):
                 self.clear()
                 after = 0
             edges = [row for row in ledger.edges(self.namespace, after=after) if row.op <= head]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from langgraph_fluxmem.learning import FLOOR, Repair, StepMemory, advise, recall_steps
 from langgraph_fluxmem.links import NOTHING_SERVED, Served, TaskLinks
 from langgraph_fluxmem.packed import PackedBody
-from langgraph_fluxmem.schema import Action, Advice, Namespace, RecalledEpisode, RecalledSkill, RecalledStep, Situation, Vector
+from langgraph_fluxmem.schema import RESET, Action, Advice, Namespace, RecalledEpisode, RecalledSkill, RecalledStep, Situation, Vector
 from langgraph_fluxmem.skills import SkillBook, recall_skills
 from langgraph_fluxmem.text import content_hash, terms
 from langgraph_fluxmem.weighing import SignalWeights, Weights
@@ -52,7 +52,8 @@ class Learned:
             return
         with self._lock:
             if self.position and any(
-                change.edit in ("undo", "redo", "erase", "tombstone") for change in ledger.changes(self.position, self.namespace)
+                change.edit in ("undo", "redo", "erase", "tombstone") or change.kind == RESET
+                for change in ledger.changes(self.position, self.namespace)
             ):
                 self.position = 0
                 self.steps, self.links, self.skills, self.episodes, self.by_node = StepMemory(self.floor), TaskLinks(), SkillBook(), {}, {}

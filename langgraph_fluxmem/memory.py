@@ -313,6 +313,20 @@ class FluxMem:
         """Async twin of `undo`."""
         return await self._arun(self.stages.undo(operation, cascade=cascade))
 
+    def reset_learning(self, *, namespace: Sequence[str] = DEFAULT) -> Applied:
+        """Let all evidence of a namespace so far count no more: past uses, weights of signals, what steps led to, trials of skills.
+
+        One operation, which can be undone; nothing is deleted. Facts, episodes and skills stay, and what is judged later counts.
+
+        Raises:
+            InvalidNamespaceError.
+        """
+        return self._run(self.stages.reset_learning(namespace=namespace, provenance=current().provenance))
+
+    async def areset_learning(self, *, namespace: Sequence[str] = DEFAULT) -> Applied:
+        """Async twin of `reset_learning`."""
+        return await self._arun(self.stages.reset_learning(namespace=namespace, provenance=current().provenance))
+
     # --------------------------------------------------------------------------------------------------------------- consolidation
     def consolidate(
         self,

@@ -15,8 +15,21 @@ from langgraph_fluxmem.evidence import check_rounds
 from langgraph_fluxmem.namespaces import check_namespace
 from langgraph_fluxmem.operators import Operators, RuleOperators
 from langgraph_fluxmem.presets import preset_of
-from langgraph_fluxmem.requests import Call, Load, Stage, Undo
-from langgraph_fluxmem.schema import Action, Activation, Advice, Applied, Episode, Feedback, Provenance, Situation, Step
+from langgraph_fluxmem.requests import Apply, Call, Load, Stage, Undo
+from langgraph_fluxmem.schema import (
+    RESET,
+    Action,
+    Activation,
+    Advice,
+    Applied,
+    Episode,
+    Feedback,
+    NodeWrite,
+    Plan,
+    Provenance,
+    Situation,
+    Step,
+)
 from langgraph_fluxmem.signals import weights_of
 from langgraph_fluxmem.text import check_text
 from langgraph_fluxmem.topics import topics
@@ -160,6 +173,12 @@ class Stages:
     def undo(self, operation: str, *, cascade: bool) -> Stage:
         """Undo an operation by its id."""
         return (yield Undo(operation, cascade))
+
+    def reset_learning(self, *, namespace: Sequence[str], provenance: Provenance) -> Stage:
+        """Let the evidence so far count no more."""
+        operation = f"reset-{uuid.uuid4().hex}"
+        mark = NodeWrite(f"{RESET}:{operation[6:14]}", RESET, "mark", {})
+        return (yield Apply(Plan(operation, RESET, check_namespace(namespace), (mark,), provenance)))
 
     def log(self, *, namespace: Sequence[str] | None, limit: int) -> Stage:
         """The newest operations."""

@@ -28,7 +28,7 @@ from langgraph_fluxmem.ledger.tables import (
     undoes,
     vectors,
 )
-from langgraph_fluxmem.schema import Namespace, Provenance, Text
+from langgraph_fluxmem.schema import RESET, Namespace, Provenance, Text
 
 PROVENANCE = tuple(Provenance.model_fields)
 
@@ -203,10 +203,21 @@ _EDGES = Statement(
     .where(edges.c.ns == bindparam("ns"), edges.c.op > bindparam("after"), is_live(edges.c.op))
     .order_by(edges.c.op, edges.c.ordinal)
 )
+_RESET = (
+    select(func.coalesce(func.max(nodes.c.op), 0))
+    .where(
+        nodes.c.ns == bindparam("ns"),
+        nodes.c.node == literal_column(f"'{RESET}'"),
+        nodes.c.kind == literal_column("'mark'"),
+        is_live(nodes.c.op),
+    )
+    .scalar_subquery()
+)
+"""Position of the last live reset of learning: earlier evidence does not count."""
 _EVIDENCE = Statement(
     select(evidence.c.target, evidence.c.activation, evidence.c.channel, evidence.c.weight, evidence.c.op, operations.c.commit_id)
     .join(operations, operations.c.position == evidence.c.op)
-    .where(evidence.c.ns == bindparam("ns"), evidence.c.op > bindparam("after"), is_live(evidence.c.op))
+    .where(evidence.c.ns == bindparam("ns"), evidence.c.op > bindparam("after"), evidence.c.op > _RESET, is_live(evidence.c.op))
     .order_by(evidence.c.op)
 )
 _VECTORS = Statement(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langgraph_fluxmem.links import Served, TaskLinks, node_keys, task_kernel
+from langgraph_fluxmem.links import Served, TaskLinks, node_keys
 
 evidence = st.lists(
     st.tuples(st.integers(0, 5), st.integers(0, 7), st.sampled_from(["progress", "failure"]), st.sampled_from([0.5, 1.0, 2.0])), max_size=40
@@ -28,15 +28,14 @@ def test_served_is_the_sum_over_evidence_weighed_by_how_like_the_tasks_are(rows,
         links.add_task(f"e{number}", vector)
     for task, fact, channel, weight in rows:
         assert links.add(f"f{fact}:v1", f"e{task}", channel, weight)
-    kernel = task_kernel(vectors @ vectors[asked])
-    expected: dict[str, list[float]] = {}
+    alike = links.likeness(vectors[asked], ())
+    expected: dict[str, float] = {}
     for task, fact, channel, weight in rows:
-        if kernel[task] > 0:
-            expected.setdefault(f"f{fact}", [0.0, 0.0])[channel == "failure"] += float(kernel[task]) * weight
+        sign = -1 if channel == "failure" else 1
+        expected[f"f{fact}"] = expected.get(f"f{fact}", 0.0) + sign * weight * float(alike[task])
     served = links.served(vectors[asked])
-    assert dict(served.items()) == pytest.approx(
-        {fact: (good - bad) / (1 + good + bad) for fact, (good, bad) in expected.items()}, abs=1e-6
-    )
+    clipped = {fact: max(-1.0, min(1.0, score)) for fact, score in expected.items() if score}
+    assert dict(served.items()) == pytest.approx(clipped, abs=1e-6)
     names = [f"f{number}" for number in range(9)]
     assert served.at(node_keys(names)).tolist() == pytest.approx([served.get(name, 0.0) for name in names], abs=1e-6)
 
@@ -52,10 +51,10 @@ def test_a_task_added_after_links_were_read_is_seen():
     links = TaskLinks()
     links.add_task("e0", vectors[0])
     links.add("f:v", "e0", "progress", 1.0)
-    assert links.served(vectors[0])["f"] == pytest.approx(0.5)
+    assert links.served(vectors[0])["f"] == pytest.approx(0.125)
     links.add_task("e1", vectors[1])
     links.add("g:v", "e1", "progress", 1.0)
-    assert links.served(vectors[1])["g"] == pytest.approx(0.5)
+    assert links.served(vectors[1])["g"] == pytest.approx(0.125)
     assert links.tasks()[0] == ["e0", "e1"]
 
 
