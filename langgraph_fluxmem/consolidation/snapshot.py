@@ -17,7 +17,7 @@ from langgraph_fluxmem.packed import acted
 from langgraph_fluxmem.requests import Call, Hidden, LearnedOf, Stage
 from langgraph_fluxmem.schema import Namespace
 from langgraph_fluxmem.skills import Held
-from langgraph_fluxmem.skills.model import Skill, follow
+from langgraph_fluxmem.skills.model import follow
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.engine import Engine
@@ -120,14 +120,13 @@ def _job(members: Sequence[str], skills: Sequence[Held], fresh: set[str], learne
             outcome = trial(skill, attempt)
             if outcome is not None and attempt.op > skill.position:
                 trials.append([attempt.id, skill.node, outcome, context_of(skill, attempt)])
-            if outcome and attempt.id not in explained and _leaves_nothing(skill, attempt.leading, follow(skill, attempt.acts) or ()):
+            if outcome and attempt.id not in explained and _leaves_nothing(attempt.leading, follow(skill, attempt.acts) or ()):
                 explained.append(attempt.id)
     return {"skills": [held.id for held in skills], "episodes": list(members), "new": new, "explained": explained}
 
 
-def _leaves_nothing(skill: Skill, leading: Sequence[Any], taken: Sequence[int]) -> bool:
-    """Whether the skill accounts for at least half of what led on: else there is more to learn from the episode."""
-    del skill
+def _leaves_nothing(leading: Sequence[Any], taken: Sequence[int]) -> bool:
+    """Whether what was taken by a skill is at least half of what led on: else there is more to learn from the episode."""
     ordinals = {act.ordinal for act in leading}
     return 2 * len(ordinals & set(taken)) >= len(ordinals)
 

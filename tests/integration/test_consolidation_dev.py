@@ -70,7 +70,7 @@ def test_of_overlapping_fires_one_consolidation_happens(tmp_path: Path) -> None:
     with FluxMem.open(tmp_path / "memory", chroma="off") as mem:
         commit(mem, *chores(6), *(login(n) for n in range(20)))
     reports: list[dict[str, Any]] = []
-    with serving(tmp_path) as server:
+    with serving(tmp_path, ("--n-jobs-per-worker", "4")) as server:
         threads = [threading.Thread(target=lambda: reports.append(fire(server))) for _ in range(3)]
         for thread in threads:
             thread.start()
