@@ -131,6 +131,7 @@ def _stored(part: str, language: str) -> str:
     return f"{language}:{form}" if script == LATIN_SCRIPT or (language == "fa" and script == "ar") else form
 
 
+@lru_cache(maxsize=1 << 16)
 def _form(part: str, language: str) -> str:
     """The stem of a part of a word; empty for a function word."""
     script = script_of(part)
