@@ -39,6 +39,7 @@ def _evidence() -> dict[str, tuple[tuple[str, float], ...]]:
 
 
 _SPEAKS = _evidence()
+_FOREIGN = frozenset(_SPEAKS.keys() - FUNCTION_WORDS[DEFAULT])
 _LETTERS: dict[str, tuple[str, ...]] = {
     "ß": ("de",), "ñ": ("es",), "¿": ("es",), "¡": ("es",), "ã": ("pt",), "õ": ("pt",), "ø": ("da", "no"), "ł": ("pl",), "ż": ("pl",),
     "ğ": ("tr",), "ı": ("tr",), "ő": ("hu",), "ű": ("hu",), "ă": ("ro",), "ț": ("ro",), "ř": ("cs",), "ě": ("cs",), "ů": ("cs",),
@@ -51,13 +52,16 @@ _PERSIAN = frozenset("پچژگکی")
 
 def language_of(words: Iterable[str]) -> str:
     """The language of a text from its words: one of `LATIN`, or ``"fa"``; `DEFAULT` when another is not clearly more likely."""
-    seen = {word.lower() for word in words}
+    seen = set(map(str.lower, words))
+    ascii_only = "".join(seen).isascii()
+    if ascii_only and _FOREIGN.isdisjoint(seen):  # what English shares with another language cannot outweigh English
+        return DEFAULT
     scores: dict[str, float] = {}
     hits = seen & _SPEAKS.keys()
     for word in hits:
         for language, weight in _SPEAKS[word]:
             scores[language] = scores.get(language, 0.0) + weight
-    if not all(map(str.isascii, seen)):
+    if not ascii_only:
         letters = {letter for word in seen if not word.isascii() for letter in word}
         if letters & _PERSIAN:
             return "fa"
