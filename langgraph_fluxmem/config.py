@@ -33,7 +33,7 @@ class Config(BaseModel):
     verify: int = Field(default=20, ge=0)
     """How many of the best facts a chat model is asked about in each recall, in one call; 0: none. Without a model there is no call."""
     preset: PresetName = BALANCED
-    """Which set of signals recall uses, unless a recall says: ``"fast"``, ``"balanced"`` or ``"thorough"``; see `presets`."""
+    """Which set of signals recall uses, unless a recall says: ``"fast"``, ``"balanced"``, ``"thorough"`` or ``"paths"``; see `presets`."""
     signals: dict[str, float] = Field(default_factory=dict)
     """Overrides of the weights of retrieval signals by name; 0 turns a signal off."""
     max_rounds: int = Field(default=5, ge=1)

@@ -6,7 +6,7 @@ what shares no word with the query would get ranks too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -53,7 +53,7 @@ def recall_facts(
     asked = Query(query, vector, served or {}, around, passed)
     benches = [Bench(asked, view) for view in views if view.size]
     rows = [_candidates(bench, [signal for signal, _ in chosen], pool) for bench in benches]
-    shares = _shares(chosen, benches, rows)
+    shares = _shares(chosen, benches, rows, reciprocal if preset.ranks else scaled)
     total = shares.sum(axis=0)
     if exclude and len(total):
         total[_places_of(exclude, benches, rows)] = -np.inf
@@ -79,7 +79,25 @@ class _Found(NamedTuple):
     at: int
 
 
-def _shares(chosen: Sequence[tuple[Signal, float]], benches: Sequence[Bench], rows: Sequence[Rows]) -> NDArray[np.float64]:
+RANKS = 60
+"""The constant of reciprocal rank fusion (Cormack, Clarke and Buettcher 2009)."""
+
+
+def reciprocal(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Each row of scores (..., n) as reciprocal ranks: 1 for the best, 61 / (60 + rank) after it, 0 for what scores nothing; equal scores
+    have equal ranks."""
+    ordered = -np.sort(-scores, axis=-1)
+    flat, by_rank = scores.reshape(-1, scores.shape[-1]), ordered.reshape(-1, scores.shape[-1])
+    ranks = np.array([np.searchsorted(-best, -row, side="left") for row, best in zip(flat, by_rank, strict=True)]).reshape(scores.shape)
+    return np.where(scores > 0, (RANKS + 1) / (RANKS + 1 + ranks), 0.0)
+
+
+def _shares(
+    chosen: Sequence[tuple[Signal, float]],
+    benches: Sequence[Bench],
+    rows: Sequence[Rows],
+    fuse: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> NDArray[np.float64]:
     """(signals, candidates) each signal's weighted share of each candidate's score, over the candidates of all namespaces."""
     ends = list(accumulate(map(len, rows)))
     out = np.zeros((len(chosen), ends[-1] if ends else 0))
@@ -94,10 +112,11 @@ def _shares(chosen: Sequence[tuple[Signal, float]], benches: Sequence[Bench], ro
         if speaks and not signal.absolute:
             relative.append(at)
     if relative:
-        out[relative] = scaled(out[relative])
+        out[relative] = fuse(out[relative])
         for at, (signal, _) in enumerate(chosen):
-            for bench, part, end in asked if signal.keeps is not None else ():
-                out[at, end - len(part) : end] *= signal.keeps(bench)
+            if (keeps := signal.keeps) is not None:
+                for bench, part, end in asked:
+                    out[at, end - len(part) : end] *= keeps(bench)
     out *= np.array([[weight] for _, weight in chosen])
     return out
 

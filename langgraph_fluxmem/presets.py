@@ -1,7 +1,8 @@
 """Presets: named sets of signals, chosen for a memory (`Config.preset`) or for one recall.
 
 ``balanced`` is the default. ``fast`` leaves out what looks at neighbours and sources one by one. ``thorough`` lets each signal propose three
-times as many candidates and, where a model judges, fills gaps in the evidence (`evidence`). What each costs and finds:
+times as many candidates and, where a model judges, fills gaps in the evidence (`evidence`). ``paths`` is MemFly's way for comparison:
+topics, keywords and neighbours, fused by reciprocal ranks [M]; a neighbour is what stands beside a fact in its source. What each costs and finds:
 ``python -m tests.benchmarks.locomo --presets``.
 """
 
@@ -14,23 +15,28 @@ from typing import Literal
 
 from langgraph_fluxmem.errors import ConfigError
 
-PresetName = Literal["fast", "balanced", "thorough"]
+PresetName = Literal["fast", "balanced", "thorough", "paths"]
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
     """`weights` of signals where they differ from their own; each signal proposes `pool` times `Config.pool` candidates; `rounds` of
-    evidence refinement where a model judges (rules did not find more that way)."""
+    evidence refinement where a model judges (rules did not find more that way); `ranks`: signals are fused by reciprocal ranks, not by scores."""
 
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
     pool: int = 1
     rounds: int = 0
+    ranks: bool = False
 
+
+_OFF = ("dense", "bm25", "surroundings", "source", "answers", "substance", "statement", "kind", "named")
+_PATHS = {**dict.fromkeys(_OFF, 0.0), "topics": 1.0, "keywords": 1.0, "context": 1.0}
 
 PRESETS: Mapping[str, Preset] = {
     "fast": Preset({"bm25": 0.0, "surroundings": 0.0, "source": 0.0, "answers": 0.0}),
     "balanced": Preset(),
     "thorough": Preset(pool=3, rounds=2),
+    "paths": Preset(_PATHS, ranks=True),
 }
 """All presets by name."""
 BALANCED: PresetName = "balanced"

@@ -62,7 +62,7 @@ def test_ablation_and_presets_add_rows(data, capsys):
     assert {"dense", "context", "kind", "named"} <= set(signals)
     assert "served" not in signals
     assert all(row["recall@10 low"] <= row["recall@10 worth"] <= row["recall@10 high"] for row in signals.values())
-    assert [row["system"] for row in rows if "difference" in row] == ["fast", "balanced", "thorough", "balanced, evidence=2"]
+    assert [row["system"] for row in rows if "difference" in row] == ["fast", "balanced", "thorough", "paths", "balanced, evidence=2"]
     assert "alone_mrr" in capsys.readouterr().out
 
 

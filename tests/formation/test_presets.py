@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 
 from langgraph_fluxmem import ConfigError, FluxMem
 from langgraph_fluxmem.config import Config
+from langgraph_fluxmem.formation import reciprocal
 from langgraph_fluxmem.presets import BALANCED, PRESETS, preset_of
 from langgraph_fluxmem.signals import SIGNALS
 
@@ -40,6 +42,18 @@ def test_a_preset_for_a_memory_and_what_overrides_it(tmp_path):
         assert "surroundings" in shares(mem.recall("Ada")), "the configuration goes before the preset"
         assert "surroundings" not in shares(mem.recall("Ada", signals={"surroundings": 0})), "a recall goes before both"
         assert "bm25" in shares(mem.recall("Ada", preset="balanced"))
+
+
+def test_paths_are_fused_by_ranks(mem):
+    found = mem.recall("mint on the balcony", preset="paths")
+    assert found.facts[0].content.endswith("mint on the balcony")
+    assert shares(found) <= {"topics", "keywords", "context"}
+    assert all(0 < share <= 1 for fact in found.facts for share in fact.why.signals.values())
+
+
+def test_reciprocal_ranks():
+    got = reciprocal(np.array([[0.5, 2.0, 2.0, 0.0], [0.0, 0.0, 0.0, 1.0]]))
+    np.testing.assert_allclose(got, [[61 / 63, 1, 1, 0], [0, 0, 0, 1]])
 
 
 def test_a_larger_pool(mem, monkeypatch):
