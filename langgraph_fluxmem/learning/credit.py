@@ -145,7 +145,7 @@ def evidence(episode: Episode) -> list[StepEvidence]:
             failed = 1.0 - gained
         elif steps[i].progress < 0:
             failed = 1.0
-        elif i in idle:
+        elif i in idle and not lost:
             failed = RAN_OUT
         elif lost or worse:
             failed = EARLIER if gained == 0 else 0.0
