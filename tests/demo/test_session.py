@@ -106,3 +106,15 @@ def test_practice_gives_as_many_commands_as_the_replays_took(tmp_path, monkeypat
     memory = session.open_memory("practice", tmp_path / "seed-1" / "practice")
     assert memory.episodes() > 12, "what is practised is learned from"
     memory.close()
+
+
+def test_full_consolidates_every_few_games_and_advice_reads_its_skills(tmp_path):
+    events = go("full@4", course(tmp_path, games=12))
+    skills = events[-1].holdings["skills"]
+    assert skills and any(skill["rules"] for skill in skills)
+    memory = session.open_memory("full", tmp_path / "seed-1" / "full@4")
+    kinds = [operation.kind for operation in memory.mem.engine.ledger.operations(("kitchens",), limit=100)]
+    assert kinds.count("commit") == 12
+    assert 1 <= kinds.count("consolidate") <= 3
+    memory.close()
+    assert not go("refine", course(tmp_path, games=12))[-1].holdings["skills"]
