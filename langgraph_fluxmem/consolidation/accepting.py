@@ -14,7 +14,7 @@ from langgraph_fluxmem.consolidation import pems
 from langgraph_fluxmem.consolidation.caring import Care, care
 from langgraph_fluxmem.consolidation.crediting import Withdrawn, withdrawn
 from langgraph_fluxmem.consolidation.inducing import Json, accepts, alike
-from langgraph_fluxmem.consolidation.maturity import status_of
+from langgraph_fluxmem.consolidation.maturity import lower_bound, status_of
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.settings import Settings
 from langgraph_fluxmem.consolidation.snapshot import KIND, cursor_name, looked_up_to, operation_id
@@ -115,7 +115,7 @@ def _planned(
     _count(snapshot["trials"], changes, book, operation)
     for change in changes.values():
         _judge(change, book, settings)
-    _promote_variants(changes, book, operation)
+    _promote_variants(changes, book, operation, settings)
     _retire_redundant(changes, book, operation, settings)
     active = sum(held.skill.status != "retired" for node, held in book.skills.items() if node not in changes)
     active += sum(change.skill.status != "retired" for change in changes.values())
@@ -235,8 +235,9 @@ def _judge(change: Change, book: SkillBook, settings: Settings) -> None:
     change.skill = replace(skill, trials=trials, contexts=contexts, status=status)
 
 
-def _promote_variants(changes: dict[str, Change], book: SkillBook, operation: str) -> None:
-    """A variant that has matured takes the place of the skill it was tried against, unless that one succeeds more often."""
+def _promote_variants(changes: dict[str, Change], book: SkillBook, operation: str, settings: Settings) -> None:
+    """A variant that has matured takes the place of the skill it was tried against once the lower bound of its success rate is as high:
+    seven of seven are not more than 46 of 47."""
     for change in list(changes.values()):
         variant = change.skill
         if variant.variant_of is None or variant.status != "mature":
@@ -244,12 +245,16 @@ def _promote_variants(changes: dict[str, Change], book: SkillBook, operation: st
         parent = _change(variant.variant_of, changes, book, operation)
         if parent is None:
             change.skill = replace(variant, variant_of=None)
-        elif (variant.trials.rate or 0.0) >= (parent.skill.trials.rate or 0.0):
+        elif _sure(variant.trials, settings) >= _sure(parent.skill.trials, settings):
             parent.skill = replace(parent.skill, status="retired")
             parent.why.append(f"its variant {variant.name!r} has matured with a success rate of {variant.trials.rate:.2f}")
             change.skill = replace(variant, variant_of=None)
             change.replaces = parent.version
             change.why.append(f"takes the place of {parent.skill.name!r}")
+
+
+def _sure(trials: Trials, settings: Settings) -> float:
+    return lower_bound(trials.successes, trials.successes + trials.failures, settings.z)
 
 
 def _retire_redundant(changes: dict[str, Change], book: SkillBook, operation: str, settings: Settings) -> None:

@@ -23,7 +23,13 @@ def login(number: int, *, ok: bool = True, scroll: bool = False, outcome: str | 
     actions += [{"op": "click", "on": "password"}, {"op": "type", "text": word}, {"op": "click", "on": "Login" if ok else "Cancel"}]
     last = len(actions) - 1
     steps = tuple(
-        Step(observation=SCREEN, action=action, result="ok", progress=float(ok and n == last), loss=float(not ok and n == last))
+        Step(
+            observation={**SCREEN, "field": str(n)},
+            action=action,
+            result="ok",
+            progress=float(ok and n == last),
+            loss=float(not ok and n == last),
+        )
         for n, action in enumerate(actions)
     )
     task = f'Enter the username "{who}" and the password "{word}" and press login.'
@@ -41,7 +47,8 @@ def box(number: int, *, ok: bool = True) -> Episode:
     colour = random.Random(number).choice(["red", "green", "blue", "black"])
     actions = [{"op": "click", "on": colour}, {"op": "click", "on": "submit"}]
     steps = tuple(
-        Step(observation={"boxes": "red green blue black"}, action=action, progress=float(ok and n)) for n, action in enumerate(actions)
+        Step(observation={"boxes": "red green blue black", "field": str(n)}, action=action, progress=float(ok and n))
+        for n, action in enumerate(actions)
     )
     return Episode(
         task=f"Select the {colour} box, then submit", steps=steps, outcome="success" if ok else "failure", id=f"box-{number}-{ok}"

@@ -82,7 +82,7 @@ def detours(number: int, skipped: str | None) -> Episode:
     """A login with three detours, of which one may be left out."""
     episode = login(number)
     first, *rest = episode.steps
-    extra = [Step(observation=SCREEN, action={"op": "scroll", "by": by}) for by in ("10", "20", "30") if by != skipped]
+    extra = [Step(observation={**SCREEN, "scrolled": by}, action={"op": "scroll", "by": by}) for by in ("10", "20", "30") if by != skipped]
     return episode.model_copy(update={"id": f"detour-{number}", "steps": (first, *extra, *rest)})
 
 
@@ -154,7 +154,7 @@ def test_pems_rises_when_a_step_that_only_some_tasks_need_is_said_to_be_optional
     def coded(number: int) -> Episode:
         episode = login(number)
         need = number % 3 != 0
-        steps = ((Step(observation=SCREEN, action={"op": "press", "on": "code"}),) if need else ()) + episode.steps
+        steps = ((Step(observation={**SCREEN, "asks": "code"}, action={"op": "press", "on": "code"}),) if need else ()) + episode.steps
         return episode.model_copy(update={"id": f"coded-{number}", "steps": steps, "metadata": {**episode.metadata, "coded": need}})
 
     def play(given: dict[str, Any]) -> bool:
