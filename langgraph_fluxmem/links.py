@@ -23,6 +23,8 @@ COMPETITION = 16
 """Exponent of a past task's likeness relative to that of the nearest one: how little those behind it count."""
 NEGLIGIBLE = 1e-3
 """Likeness below this is none."""
+_FAR = NEGLIGIBLE ** (1 / (POWER * COMPETITION))
+"""Share of the nearest task's mean below which likeness is negligible."""
 
 
 def node_of(version_id: str) -> str:
@@ -187,8 +189,11 @@ class TaskLinks:
         if not len(self._tasks):
             return np.zeros(0)
         cosine = np.maximum(self._tasks.vectors @ vector, 0.0)
-        alike = np.minimum((cosine + self._tasks.overlap(words)) / 2, 1.0) ** POWER
-        alike *= (alike / max(float(alike.max()), NEGLIGIBLE)) ** COMPETITION
+        mean = np.minimum((cosine + self._tasks.overlap(words)) / 2, 1.0)
+        nearest = float(mean.max())
+        alike = np.zeros(len(mean))
+        near = np.flatnonzero(mean >= nearest * _FAR) if nearest else []
+        alike[near] = mean[near] ** POWER * (mean[near] / max(nearest, 1e-12)) ** (POWER * COMPETITION)
         alike[alike < NEGLIGIBLE] = 0.0
         return alike
 
