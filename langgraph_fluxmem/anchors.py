@@ -13,13 +13,16 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
 from langgraph_fluxmem.index.view import NamespaceView
 from langgraph_fluxmem.schema import Namespace
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 PER_FACT = 6
 """Keywords of one fact at most."""
@@ -179,6 +182,8 @@ def _best(row: Ints, code: Ints, counts: Ints, idf: NDArray[np.float64]) -> tupl
 
 def _topics(terms: list[str], together: dict[tuple[int, int], int]) -> tuple[Community, ...]:
     """Communities of keywords, the weightiest first."""
+    import networkx as nx  # noqa: PLC0415 - who asks for no topics does not load it
+
     graph: nx.Graph[int] = nx.Graph()
     graph.add_weighted_edges_from((one, other, float(times)) for (one, other), times in sorted(together.items()))
     found: list[Community] = []
@@ -192,6 +197,8 @@ def _topics(terms: list[str], together: dict[tuple[int, int], int]) -> tuple[Com
 
 def _parted(graph: nx.Graph[int], resolution: float) -> list[list[int]]:
     """Communities of at least `SMALLEST`; one above `LARGEST` is divided, unless nothing but crumbs would be left of it."""
+    import networkx as nx  # noqa: PLC0415 - as above
+
     found: list[list[int]] = []
     for members in nx.community.louvain_communities(graph, weight="weight", resolution=resolution, seed=0):
         some = sorted(members)
