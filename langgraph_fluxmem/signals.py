@@ -460,7 +460,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("statement", 0.15, _statement, absolute=True),
     Signal("kind", 0.2, _kind, absolute=True, silent=_no_kind_asked),
     Signal("named", 0.1, _named, absolute=True, silent=_nobody_named),
-    Signal("served", 3.0, _served, _served_propose, absolute=True, silent=_served_nothing),
+    Signal("served", 2.5, _served, _served_propose, absolute=True, silent=_served_nothing),
     Signal("beside", 0.3, expansion.beside, expansion.propose_beside, absolute=True, silent=_nothing_around),
     Signal("alike", 1.0, expansion.alike, expansion.propose_alike, absolute=True, silent=_nothing_around),
     Signal("words", 0.5, expansion.words, expansion.propose_words, silent=_nothing_around),
