@@ -112,12 +112,13 @@ def test_equal_scores_are_ordered_by_id():
 def test_past_use_counts_by_its_size():
     space = talk()
     target = space.rows[6]
+    weight = next(signal.weight for signal in SIGNALS if signal.name == "served")
     before = {fact.id: fact.score for fact in recalled("what about the weather", space, k=7)}
     for served in (0.9, 0.01, -0.5):
         after = {fact.id: fact for fact in recalled("what about the weather", space, k=7, served={target.node: served})}
-        assert after[target.id].why.signals["served"] == pytest.approx(3.0 * served)
+        assert after[target.id].why.signals["served"] == pytest.approx(weight * served)
         assert {name: fact.score - before[name] for name, fact in after.items()} == pytest.approx(
-            {name: 3.0 * served * (name == target.id) for name in before}
+            {name: weight * served * (name == target.id) for name in before}
         )
 
 
