@@ -40,6 +40,9 @@ class Config(BaseModel):
     """T: rounds of refinement within one step [F 3.2]."""
     on_fork: Literal["hide", "keep"] = "hide"
     """Whether commits of an abandoned branch are hidden from the branch that replaced it."""
+    gate: Literal["off", "inline"] = "off"
+    """``"inline"``: each new fact is compared with its nearest ones while it is remembered, and merged or linked [MemFly]; see `gate`.
+    ``"off"``: only consolidation does that."""
     split_chars: int = Field(default=8_000, ge=200)
     """Texts longer than this are split into several facts, each with its position."""
     learning: bool = True

@@ -1,4 +1,4 @@
-"""Remembering: documents become facts, verbatim, in one operation; no model is called.
+"""Remembering: documents become facts, verbatim, in one operation; no model is called unless `enrich` asks for it.
 
 A node is named after what it is: namespace, source, position, content and metadata, or the id its document carries. So the same thing
 twice is one fact, and a document that comes back changed under its own id is a new version of it.
@@ -9,15 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+import numpy as np
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
 
-from langgraph_fluxmem.errors import ConfigError, InvalidContentError
+from langgraph_fluxmem.errors import ConfigError, InvalidContentError, StaleError
+from langgraph_fluxmem.gate import Passed, Told, passed
 from langgraph_fluxmem.indexing import fact_terms
+from langgraph_fluxmem.noting import NOTED, notes_on
+from langgraph_fluxmem.operators.protocol import Cost, Operators
 from langgraph_fluxmem.requests import Apply, EmbedFor, Fetch, Stage
 from langgraph_fluxmem.schema import Applied, Namespace, NodeWrite, Plan, Provenance, Text, Write
 from langgraph_fluxmem.storing.values import checked
@@ -28,7 +32,9 @@ Rememberable = Document_ | Iterable[Document_]
 """A text, a LangChain `Document` or message, or several of them in any mixture."""
 
 Progress = Callable[[dict[str, int | None]], None]
-"""Gets ``{"done": documents, "total": documents or None when nobody knows, "stored": facts that were new}``."""
+"""Gets ``{"done": documents, "total": documents or None when nobody knows, "stored": facts that were new}``; with the gate also how many of
+these were ``merged`` and ``linked``; with `enrich` how many were ``noted``, and ``calls``, ``input_tokens``, ``output_tokens`` and
+``fallbacks`` (rules answered for the model). All are sums so far."""
 BATCH = 256
 """Documents in one operation where a progress is asked for and no batch is given."""
 _ATTEMPTS = 100
@@ -64,6 +70,8 @@ def remember(
     split_chars: int = 8_000,
     batch: int | None = None,
     progress: Progress | None = None,
+    gate: bool = False,
+    operators: Operators | None = None,
 ) -> Stage:
     """Store documents as facts; returns the version ids of all pieces, in order.
 
@@ -71,54 +79,115 @@ def remember(
     each. What is stored already, unchanged, is left as it is and not embedded: so the same call again goes on where it was interrupted.
     `source` is for documents that name none. Metadata keys with a meaning are ``source``, ``position`` (a number), ``speaker`` and
     ``time``; all metadata come back unchanged. A text of more than `split_chars` characters becomes several facts, whose metadata say at
-    which character each begins (``start_index``).
+    which character each begins (``start_index``). With `gate` new facts are compared with those there are (`gate.passed`); `operators` write
+    a note on each new fact (`noting`), and decide where the rules of the gate are unsure.
 
     Raises:
         InvalidContentError: one of them cannot be remembered; none of its batch is. ConfigError: `batch` is no number of at least 1.
     """
+    how = _How(namespace, provenance, gate, operators)
     if batch is None and progress is None:
-        found = drafts(documents, namespace=namespace, source=source, split_chars=split_chars)
-        return (yield from _stored(found, namespace, provenance))[0]
+        return (yield from _stored(drafts(documents, namespace=namespace, source=source, split_chars=split_chars), how))
     size = _batch(batch)
     total = len(documents) if isinstance(documents, Sized) and not isinstance(documents, (str, bytes)) else None
     total = 1 if isinstance(documents, (str, Document, BaseMessage)) else total
     items = iter(_items(documents))
     versions: list[str] = []
-    done = stored = 0
+    done = 0
     while part := list(islice(items, size)):
         found = [
             draft for at, item in enumerate(part, done) for draft in _drafts_of(item, f"document {at}", namespace, source, split_chars)
         ]
-        ids, fresh = yield from _stored(found, namespace, provenance)
-        versions += ids
-        done, stored = done + len(part), stored + fresh
+        versions += yield from _stored(found, how)
+        done += len(part)
         if progress is not None:
-            progress({"done": done, "total": total, "stored": stored})
+            progress({"done": done, "total": total, **how.counts()})
     return versions
 
 
-def _stored(found: list[Draft], namespace: Namespace, provenance: Provenance | None) -> Stage:
-    """Write drafts in one operation; returns their version ids, and how many were new."""
+@dataclass(slots=True)
+class _How:
+    """How drafts are stored, and what came of it so far."""
+
+    namespace: Namespace
+    provenance: Provenance | None
+    gate: bool
+    operators: Operators | None
+    stored: int = 0
+    merged: int = 0
+    linked: int = 0
+    noted: int = 0
+    cost: Cost = field(default_factory=Cost)
+
+    def counts(self) -> dict[str, int | None]:
+        """For `Progress`: what there can be, as configured."""
+        counted: dict[str, int | None] = {"stored": self.stored}
+        if self.gate:
+            counted |= {"merged": self.merged, "linked": self.linked}
+        if self.operators is not None:
+            cost = self.cost
+            counted |= {"noted": self.noted, "calls": cost.calls, "input_tokens": cost.input_tokens, "output_tokens": cost.output_tokens}
+            counted["fallbacks"] = cost.fallbacks
+        return counted
+
+
+def _stored(found: list[Draft], how: _How) -> Stage:
+    """Write drafts in one operation; returns their version ids."""
+    namespace = how.namespace
     unique = {draft.node: draft for draft in found}
     keys = tuple(unique)
     versions: dict[str, str] = {}
+    notes: dict[str, tuple[dict[str, Any], Text, str]] = {}
+    asked: set[str] = set()
     for attempt in range(_ATTEMPTS if unique else 0):
         current = yield Fetch("current", (namespace, keys))
-        versions = {node: row.id for node, row in current.items() if row.body == unique[node].body}
+        versions = {node: row.id for node, row in current.items() if _says(row.body, unique[node])}
         fresh = [draft for draft in unique.values() if draft.node not in versions]
         if not fresh:
             break
         replaced = [current[draft.node].id if draft.node in current else None for draft in fresh]
         operation = "remember-" + _digest(namespace, [(draft.node, draft.digest) for draft in fresh], replaced, attempt)
-        new, _ = yield EmbedFor(namespace, tuple((draft.text.hash, draft.embedded) for draft in fresh))
+        if how.operators is not None:
+            contents = {draft.node: draft.content for draft in fresh if draft.node not in asked}
+            notes |= yield from notes_on(contents, how.operators, how.cost)
+            asked |= contents.keys()
+        texts = [(draft.text.hash, draft.embedded) for draft in fresh]
+        texts += [(notes[draft.node][1].hash, notes[draft.node][2]) for draft in fresh if draft.node in notes]
+        new, vectors = yield EmbedFor(namespace, tuple(texts))
         made = {draft.node: f"{draft.node}:{_digest(operation, draft.digest)[:8]}" for draft in fresh}
-        writes: list[Write] = [fact_write(made[draft.node], draft) for draft in fresh]
-        applied: Applied = yield Apply(Plan(operation, "remember", namespace, (*writes, *new.values()), provenance or Provenance()))
+        writes: list[Write] = [_with_note(fact_write(made[draft.node], draft), notes.get(draft.node)) for draft in fresh]
+        through = Passed()
+        if how.gate:
+            told = [Told.of(made[draft.node], draft.body) for draft in fresh]
+            matrix = np.stack([vectors[draft.text.hash] for draft in fresh])
+            through = yield from passed(told, matrix, namespace, operation, operators=how.operators, cost=how.cost)
+        plan = Plan(
+            operation, "remember", namespace, (*writes, *new.values(), *through.writes), how.provenance or Provenance(), through.expects
+        )
+        try:
+            applied: Applied = yield Apply(plan)
+        except StaleError:  # a fact that it was compared with has gone, or its note is another one: compare again
+            if attempt == _ATTEMPTS - 1:
+                raise
+            continue
         if not applied.duplicate:
             versions.update(made)
-            return [versions[draft.node] for draft in found], len(fresh)
+            how.stored += len(fresh)
+            how.merged += through.merged
+            how.linked += through.linked
+            how.noted += sum(draft.node in notes for draft in fresh)
+            return [versions[draft.node] for draft in found]
         # somebody wrote the same in this moment, or it was written before and has been forgotten or undone since: look again
-    return [versions[draft.node] for draft in found], 0
+    return [versions[draft.node] for draft in found]
+
+
+def _says(body: Mapping[str, Any] | None, draft: Draft) -> bool:
+    """Whether a stored fact is this one; a note on it makes no difference."""
+    return body is not None and {key: value for key, value in body.items() if key not in NOTED} == draft.body
+
+
+def _with_note(write: NodeWrite, note: tuple[dict[str, Any], Text, str] | None) -> NodeWrite:
+    return write if note is None else replace(write, body={**(write.body or {}), **note[0]}, texts=(*write.texts, note[1]))
 
 
 def _batch(batch: int | None) -> int:

@@ -167,6 +167,7 @@ class FluxMem:
         source: str | None = None,
         batch: int | None = None,
         progress: Progress | None = None,
+        enrich: bool = False,
     ) -> list[str]:
         """Store texts, `Document`s or messages as facts, verbatim; returns their ids in order. The same thing twice is stored once.
 
@@ -174,12 +175,18 @@ class FluxMem:
         (all or nothing each; documents may be a generator), and `progress` gets ``{"done", "total", "stored"}`` after each: after an
         interruption the same call goes on, and what is stored is not embedded again. Texts longer than `split_chars` become several facts.
 
+        `enrich` lets the memory's model write a note on each new fact (a plain sentence and keywords), by which it is found as well: a call
+        for up to 16 facts; `progress` then also gets what it cost. Facts for which it gives no usable answer have none.
+
         Raises:
-            InvalidContentError, InvalidNamespaceError, EmbeddingFailedError, InvalidVectorError. ConfigError: `batch` below 1.
+            InvalidContentError, InvalidNamespaceError, EmbeddingFailedError, InvalidVectorError. ConfigError: `batch` below 1, or `enrich`
+            without a model.
         """
         provenance = current().provenance
         return self._run(
-            self.stages.remember(documents, namespace=namespace, source=source, provenance=provenance, batch=batch, progress=progress)
+            self.stages.remember(
+                documents, namespace=namespace, source=source, provenance=provenance, batch=batch, progress=progress, enrich=enrich
+            )
         )
 
     async def aremember(
@@ -190,11 +197,14 @@ class FluxMem:
         source: str | None = None,
         batch: int | None = None,
         progress: Progress | None = None,
+        enrich: bool = False,
     ) -> list[str]:
         """Async twin of `remember`."""
         provenance = current().provenance
         return await self._arun(
-            self.stages.remember(documents, namespace=namespace, source=source, provenance=provenance, batch=batch, progress=progress)
+            self.stages.remember(
+                documents, namespace=namespace, source=source, provenance=provenance, batch=batch, progress=progress, enrich=enrich
+            )
         )
 
     def recall(

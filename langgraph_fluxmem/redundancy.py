@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from langgraph_fluxmem.dates import spelt
@@ -18,11 +19,14 @@ from langgraph_fluxmem.text.function_words import FUNCTION_WORDS
 
 REDUNDANT = 0.7
 """From here one statement repeats the other [MemFly]."""
+COMPLEMENTARY = 0.5
+"""From here, where it does not repeat the other, it completes it [MemFly]."""
 DIFFERENT = 0.5
 """What redundancy is at most when they differ in something that matters."""
 
 _WORD = re.compile(r"[^\W_]+(?:[.,:/][^\W_]+)*", re.UNICODE)
 _SIGN = re.compile(r"[-+\u2212](?=\d)|[%$\u20ac\u00a3\u00a5\u00b0<>=\u2260\u2264\u2265]|[\u2600-\u27bf\U0001f300-\U0001faff]")
+_MOMENT = re.compile(r"(?<=\d)T(?=\d{1,2}:\d{2})")
 _ARTICLES = frozenset("a an the der die das ein eine einen einem einer eines den dem des le la les un une el los las una unos unas".split())  # noqa: SIM905 - read by people
 _WEIGHTY = {
     "en": """
@@ -69,7 +73,7 @@ def related(text: str, other: str) -> Related:
     Redundancy: share of the terms of both that each has, at most `DIFFERENT` when they are not `the_same`. Complementarity: share of the
     smaller one's terms that the larger has, as far as they are not redundant.
     """
-    text, other = spelt(text), spelt(other)
+    text, other = _plain(text), _plain(other)
     language = language_of(_WORD.findall(f"{text} {other}"))
     mine, theirs = set(terms(text, language)), set(terms(other, language))
     both, small = len(mine & theirs), min(len(mine), len(theirs))
@@ -93,6 +97,41 @@ def the_same(text: str, other: str, language: str | None = None) -> bool:
     added = _added([stem for stem, _ in mine], theirs)
     heavy = _HEAVY.get(language)
     return added is not None and heavy is not None and not any(_matters(word, heavy, language) for word in added)
+
+
+def at_odds(text: str, other: str) -> bool:
+    """Whether two statements differ in a number, a name, a date, a negation or another word that changes what is said, whatever a model
+    says of them. In languages whose such words are not known here: whether they are not `the_same`."""
+    text, other = _plain(text), _plain(other)
+    language = language_of(_WORD.findall(f"{text} {other}"))
+    heavy = _HEAVY.get(language)
+    if heavy is None:
+        return not the_same(text, other, language)
+    mine, theirs = ({stem for stem, word in _words(each, language) if _matters(word, heavy, language)} for each in (text, other))
+    return mine != theirs or sorted(_SIGN.findall(text)) != sorted(_SIGN.findall(other))
+
+
+def distinct(statements: Sequence[str]) -> list[int]:
+    """Which statements say all that they say together: of those that are `the_same` the fullest one, the first of equally full ones."""
+    kept: list[int] = []
+    for at, statement in enumerate(statements):
+        same = [number for number, held in enumerate(kept) if the_same(_plain(statement), _plain(statements[held]))]
+        if not same:
+            kept.append(at)
+        elif all(_fullness(statement) > _fullness(statements[kept[number]]) for number in same):
+            kept[same[0]] = at
+            kept = [held for number, held in enumerate(kept) if number not in same[1:]]
+    return kept
+
+
+def _fullness(text: str) -> int:
+    text = _plain(text)
+    return len(_words(text, language_of(_WORD.findall(text))))
+
+
+def _plain(text: str) -> str:
+    """Dates in words, the time of day kept."""
+    return spelt(_MOMENT.sub(" ", text))
 
 
 def _words(text: str, language: str) -> list[tuple[str, str]]:

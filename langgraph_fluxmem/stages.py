@@ -57,8 +57,11 @@ class Stages:
         provenance: Provenance,
         batch: int | None = None,
         progress: ingestion.Progress | None = None,
+        enrich: bool = False,
     ) -> Stage:
         """Store documents as facts; returns their ids."""
+        if enrich and isinstance(self.operators, RuleOperators):
+            raise ConfigError("enrich=True asks a model, and this memory was opened without one; give one: FluxMem.open(..., model=...)")
         return (
             yield from ingestion.remember(
                 documents,
@@ -68,6 +71,8 @@ class Stages:
                 split_chars=self.config.split_chars,
                 batch=batch,
                 progress=progress,
+                gate=self.config.gate == "inline",
+                operators=self.operators if enrich else None,
             )
         )
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from langgraph_fluxmem.consolidation.facts import ALIKE, NOTE, content_of, note_of
+from langgraph_fluxmem.consolidation.facts import ALIKE, content_of
 from langgraph_fluxmem.consolidation.maturity import beta_quantile
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.settings import Settings
 from langgraph_fluxmem.digests import digest
+from langgraph_fluxmem.noting import noted
 from langgraph_fluxmem.requests import Call, EmbedFor, LearnedOf, Load, Stage
 from langgraph_fluxmem.schema import EdgeWrite, NodeWrite, Text, Write
-from langgraph_fluxmem.text import content_hash, terms
+from langgraph_fluxmem.text import content_hash
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.engine import Engine
@@ -69,13 +70,12 @@ def care(means: Means, tended: Sequence[Mapping[str, Any]], since: int, hidden: 
 
 def _noted(means: Means, notes: Sequence[Sequence[Any]], operation: str, out: Care) -> Stage:
     """New versions of facts that are also found by their notes."""
-    bodies = {version: {"context": context, "keywords": list(keywords)} for version, context, keywords in notes}
-    current = yield from _still_current(means, list(bodies))
+    found = {version: note for version, context, keywords in notes if (note := noted(context, keywords)) is not None}
+    current = yield from _still_current(means, list(found))
     for row in current:
-        note = note_of(bodies[row.id])
-        text = Text(NOTE, content_hash(note), " ".join(terms(note)))
+        body, text, note = found[row.id]
         new, _ = yield EmbedFor(means.namespace, ((text.hash, note),))
-        _rewritten(row, operation, out, {**(row.body or {}), **bodies[row.id]}, text)
+        _rewritten(row, operation, out, {**(row.body or {}), **body}, text)
         out.writes += new.values()
         out.enriched += 1
 

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from langgraph_fluxmem.consolidation.means import Means
+from langgraph_fluxmem.noting import NOTE
 from langgraph_fluxmem.operators.protocol import Cost, Extract, Judgement, Relate
 from langgraph_fluxmem.operators.rules import RuleOperators
 from langgraph_fluxmem.operators.schemas import Extracted, Related
+from langgraph_fluxmem.redundancy import COMPLEMENTARY, REDUNDANT
 from langgraph_fluxmem.requests import Call, Hidden, Judge, Load, Stage, Views
 
 if TYPE_CHECKING:
@@ -25,16 +27,12 @@ if TYPE_CHECKING:
 
 NEAR = 4
 """Neighbours that a new fact is compared with."""
-REDUNDANT, COMPLEMENTARY = 0.7, 0.5
-"""MemFly's gate: from here a fact repeats its neighbour; else, from here, it completes it."""
 ALIKE = 0.5
 """Facts whose embeddings are less alike than this (cosine) are not compared."""
 MOST = 2000
 """New facts looked at by one consolidation: the latest."""
 BATCH = 32
 """Facts of one task."""
-NOTE = "note"
-"""Path of the text by which a fact is found through its note."""
 Json = dict[str, Any]
 
 
@@ -82,11 +80,6 @@ def tend(means: Means, batch: Mapping[str, Any], since: int) -> Stage:
                 out["notes"].append([row.id, said.value.context, list(said.value.keywords)])
     out["cost"] = cost.as_dict()
     return out
-
-
-def note_of(body: Mapping[str, Any]) -> str:
-    """The text of a fact's note."""
-    return ". ".join(part for part in (str(body["context"]), ", ".join(map(str, body["keywords"]))) if part)
 
 
 def content_of(row: NodeRow) -> str:

@@ -15,6 +15,7 @@ from langgraph_fluxmem.operators.protocol import (
     Attribute,
     Evaluate,
     Extract,
+    ExtractEach,
     Induce,
     ParseQuery,
     Relate,
@@ -46,6 +47,7 @@ SYSTEM: dict[str, str] = {
         "Each step that acts names the index of the action template it does; slots stay slots."
     ),
     "extract": "You write a note on a memory: what it says in one plain sentence, and its keywords.",
+    "extract_each": "You write a note on each of these memories: what it says in one plain sentence, and its keywords.",
     "relate": "You compare a memory with its neighbours: how far each repeats it (redundancy), and how far each completes it (complementarity).",
     "parse_query": "You take a query apart: words to search for, names in it, its topic.",
     "sufficient": "You decide whether memories answer a query; if not, what is missing and what to search for next.",
@@ -137,6 +139,10 @@ def _extract(task: Extract) -> str:
     return _tag("memory", task.text)
 
 
+def _extract_each(task: ExtractEach) -> str:
+    return _listed("memories", task.texts)
+
+
 def _relate(task: Relate) -> str:
     return "\n".join((_tag("memory", task.text), _listed("neighbours", task.neighbours)))
 
@@ -157,6 +163,7 @@ _ASK: dict[type[Task[Any]], Callable[[Any], str]] = {
     Induce: _induce,
     Rewrite: _rewrite,
     Extract: _extract,
+    ExtractEach: _extract_each,
     Relate: _relate,
     ParseQuery: _parse_query,
     Sufficient: _sufficient,

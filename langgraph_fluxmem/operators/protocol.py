@@ -199,6 +199,25 @@ class Extract(Task[schemas.Extracted]):
 
 
 @dataclass(frozen=True, slots=True)
+class ExtractEach(Task[schemas.ExtractedEach]):
+    """Denoise each of several memories and name its keywords: `Extract` for many in one call."""
+
+    operator = "extract_each"
+    answer = schemas.ExtractedEach
+    texts: tuple[str, ...]
+
+    def check(self, value: schemas.ExtractedEach) -> str | None:
+        problem = _one_each(len(value.notes), len(self.texts), "notes")
+        if problem is not None:
+            return problem
+        for number, (text, note) in enumerate(zip(self.texts, value.notes, strict=True)):
+            said = set(terms(note.context))
+            if said and said.isdisjoint(terms(text)):
+                return f"note {number} has no word of memory {number}; write each note on its own memory, in the memory's language"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class Relate(Task[schemas.Related]):
     """How does a memory stand to each of its neighbours: does it repeat it, does it complete it?"""
 
@@ -231,7 +250,8 @@ class Sufficient(Task[schemas.Sufficiency]):
 
 
 TASKS: Mapping[str, type[Task[Any]]] = {
-    task.operator: task for task in (Verify, Evaluate, Attribute, Reshape, Induce, Rewrite, Extract, Relate, ParseQuery, Sufficient)
+    task.operator: task
+    for task in (Verify, Evaluate, Attribute, Reshape, Induce, Rewrite, Extract, ExtractEach, Relate, ParseQuery, Sufficient)
 }
 """Every operator by name."""
 

@@ -15,6 +15,7 @@ from langgraph_fluxmem.operators.protocol import (
     Attribute,
     Evaluate,
     Extract,
+    ExtractEach,
     Induce,
     Judgement,
     ParseQuery,
@@ -137,6 +138,10 @@ def _extract(task: Extract) -> schemas.Extracted:
     return schemas.Extracted(context=" ".join(task.text.split()), keywords=words[:8])
 
 
+def _extract_each(task: ExtractEach) -> schemas.ExtractedEach:
+    return schemas.ExtractedEach(notes=[_extract(Extract(text)) for text in task.texts])
+
+
 def _relate(task: Relate) -> schemas.Related:
     """As `redundancy.related` says of each neighbour."""
     found = [related(task.text, neighbour) for neighbour in task.neighbours]
@@ -171,6 +176,7 @@ _RULES: dict[type[Task[Any]], Callable[[Any], schemas.Answer]] = {
     Induce: _induce,
     Rewrite: _rewrite,
     Extract: _extract,
+    ExtractEach: _extract_each,
     Relate: _relate,
     ParseQuery: _parse_query,
     Sufficient: _sufficient,

@@ -80,6 +80,12 @@ class Extracted(Answer):
     keywords: list[str] = Field(default_factory=list, description="At most eight keywords: names, things, topics")
 
 
+class ExtractedEach(Answer):
+    """A note on each memory."""
+
+    notes: list[Extracted] = Field(description="One note for each memory, in their order")
+
+
 class Relation(Answer):
     """How a memory stands to one neighbour."""
 

@@ -17,6 +17,7 @@ from langgraph_fluxmem.operators.protocol import (
     Cost,
     Evaluate,
     Extract,
+    ExtractEach,
     Induce,
     ParseQuery,
     Relate,
@@ -52,6 +53,10 @@ EXAMPLES: dict[str, tuple[Task[Any], dict[str, Any]]] = {
         {"name": "n", "when": "w", "steps": [{"template": 0, "text": "boil"}], "pitfalls": []},
     ),
     "extract": (Extract("Ada moved to Rome"), {"context": "Ada moved to Rome.", "keywords": ["Ada", "Rome"]}),
+    "extract_each": (
+        ExtractEach(("Ada moved to Rome", "Bob cooks")),
+        {"notes": [{"context": "Ada moved to Rome.", "keywords": ["Ada"]}, {"context": "Bob cooks.", "keywords": []}]},
+    ),
     "relate": (
         Relate("Ada lives in Rome", ("Ada moved", "tea")),
         {"relations": [{"redundancy": 0.5, "complementarity": 0.6}, {"redundancy": 0, "complementarity": 0}]},
