@@ -49,6 +49,9 @@ class Config(BaseModel):
     """False freezes learning: feedback is validated and changes nothing."""
     half_life: int = Field(default=1_000, ge=0)
     """After so many operations of a namespace that used some link, a learned link in the graph that none of them used counts half; 0: no decay."""
+    text_cache_mb: int = Field(default=64, ge=0)
+    """About how many MiB of facts' texts and metadata are kept in memory, so that a recall need not read them; 0: none. Forgotten and expired
+    ones are dropped by the next recall that would show facts of theirs."""
     busy_timeout: float = Field(default=30.0, gt=0)
     """Seconds a write waits for another process before it fails."""
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from langgraph_fluxmem.bodies import Bodies
 from langgraph_fluxmem.branches import BranchView
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.embeddings import Embedder, Matrix
@@ -51,6 +52,8 @@ class Engine:
         self.embedder = embedder
         self.config = config
         self.projections = Projections(ledger, config, directory=directory)
+        self.bodies = Bodies(ledger, config.text_cache_mb << 20) if config.text_cache_mb else None
+        """What facts say, as far as it is kept in memory."""
         self._learned: OrderedDict[tuple[Namespace, frozenset[str]], Learned] = OrderedDict()
         self._branches: OrderedDict[Namespace, BranchView] = OrderedDict()
         self._queries: OrderedDict[str, Vector] = OrderedDict()
@@ -134,6 +137,8 @@ class Engine:
         if isinstance(request, Hidden):
             return self.hidden(request.namespace, request.lineage, request.seen)
         if isinstance(request, Load):
+            if request.brief and request.at is not None and self.bodies is not None:
+                return self.bodies.read(request.namespace, request.ids, request.at)
             return (self.ledger.bodies if request.brief else self.ledger.load)(request.namespace, request.ids)
         if isinstance(request, LearnedOf):
             return self.learned(request.namespace, request.hidden)
@@ -231,6 +236,8 @@ class Engine:
         if name in (None, "learned"):
             with self._lock:
                 self._learned.clear()
+        if name is None and self.bodies is not None:
+            self.bodies.clear()
         if name != "learned":
             self.projections.rebuild(name)
 

@@ -59,8 +59,9 @@ def recall_facts(
         total[_places_of(exclude, benches, rows)] = -np.inf
     best = [found for found in _best(total, benches, rows, k) if found.score > -np.inf]
     loaded: dict[str, BodyRow] = {}
-    for namespace in dict.fromkeys(found.namespace for found in best):
-        loaded.update((yield Load(namespace, tuple(found.id for found in best if found.namespace == namespace), brief=True)))
+    for namespace, at in {bench.view.namespace: bench.view.position for bench in benches}.items():
+        if ids := tuple([found.id for found in best if found.namespace == namespace]):
+            loaded.update((yield Load(namespace, ids, brief=True, at=at)))
     names = [signal.name for signal, _ in chosen]
     told = [(found, loaded[found.id], shares[:, found.at].tolist()) for found in best if found.id in loaded]
     return tuple(

@@ -63,6 +63,8 @@ class Load:
     namespace: Namespace
     ids: tuple[str, ...]
     brief: bool = False
+    at: int | None = None
+    """Log position of the view that shows these ids: what is kept in memory may answer, as far as nothing erased up to there is in it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Select, and_, bindparam, exists, func, litera
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import FromClause
 
-from langgraph_fluxmem.ledger.rows import BodyRow, Change, CommitRow, EdgeRow, EvidenceRow, NodeRow, OperationRow
+from langgraph_fluxmem.ledger.rows import Change, CommitRow, EdgeRow, EvidenceRow, NodeRow, OperationRow, RawBody
 from langgraph_fluxmem.ledger.sql import Session, Statement, any_of
 from langgraph_fluxmem.ledger.tables import (
     SEQ_BITS,
@@ -158,6 +158,19 @@ _LOAD = Statement(
 _BODIES = Statement(
     select(nodes.c.ns, nodes.c.id, nodes.c.kind, nodes.c.key, nodes.c.node, nodes.c.body, nodes.c.texts).where(any_of(nodes.c.id, "ids"))
 )
+_NEWEST_BODIES = Statement(
+    select(nodes.c.id, nodes.c.kind, nodes.c.key, nodes.c.node, nodes.c.body, nodes.c.texts)
+    .where(
+        nodes.c.ns == bindparam("ns"),
+        nodes.c.tombstone == literal_column("0"),
+        nodes.c.erased_by.is_(None),
+        any_of(nodes.c.kind, "kinds"),
+        current_condition(nodes),
+    )
+    .order_by(nodes.c.seq.desc())
+    .limit(bindparam("max"))
+)
+_ERASED = Statement(select(nodes.c.id).where(nodes.c.erased_by > bindparam("after")))
 # Two halves, because one OR would be answered by reading the whole namespace.
 _CURRENT = Statement(
     union_all(_current_by(any_of(nodes.c.key, "keys")), _current_by(and_(nodes.c.key.is_(None), any_of(nodes.c.node, "keys"))))
@@ -178,13 +191,21 @@ def load(session: Session, ns: int, ids: Sequence[str]) -> dict[str, NodeRow]:
     return {row[1]: _node_row(row[1:]) for row in session.all(_LOAD, {"ids": session.list(ids)}) if row[0] == ns}
 
 
-def bodies(session: Session, ns: int, ids: Sequence[str]) -> dict[str, BodyRow]:
-    found: dict[str, BodyRow] = {}
-    for space, id_, kind, key, node, body, texts in session.all(_BODIES, {"ids": session.list(ids)}):
-        if space == ns:
-            held = _texts(texts) if texts and kind == "item" else ()
-            found[id_] = BodyRow(id_, kind, node if key is None else key, None if body is None else json.loads(body), held)
-    return found
+def raw_bodies(session: Session, ns: int, ids: Sequence[str]) -> list[RawBody]:
+    found = session.all(_BODIES, {"ids": session.list(ids)})
+    return [
+        RawBody(id_, kind, node if key is None else key, body, texts) for space, id_, kind, key, node, body, texts in found if space == ns
+    ]
+
+
+def newest_bodies(session: Session, ns: int, kinds: Sequence[str], limit: int) -> Iterator[RawBody]:
+    session.run(_NEWEST_BODIES, {"ns": ns, "kinds": session.list(kinds), "max": limit})
+    for id_, kind, key, node, body, texts in session.cursor:
+        yield RawBody(id_, kind, node if key is None else key, body, texts)
+
+
+def erased(session: Session, after: int) -> list[str]:
+    return [id_ for (id_,) in session.all(_ERASED, {"after": after})]
 
 
 def _texts(texts: str) -> tuple[Text, ...]:

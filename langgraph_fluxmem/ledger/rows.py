@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -46,6 +47,21 @@ class BodyRow(NamedTuple):
     key: str
     body: Mapping[str, Any] | None
     texts: tuple[Text, ...]
+
+
+class RawBody(NamedTuple):
+    """The same as the ledger holds it: `body` and `texts` are JSON."""
+
+    id: str
+    kind: NodeKind
+    key: str
+    body: str | None
+    texts: str | None
+
+    def decoded(self) -> BodyRow:
+        """What it says."""
+        held = tuple([Text(*text) for text in json.loads(self.texts)]) if self.texts and self.kind == "item" else ()
+        return BodyRow(self.id, self.kind, self.key, None if self.body is None else json.loads(self.body), held)
 
 
 @dataclass(frozen=True, slots=True)

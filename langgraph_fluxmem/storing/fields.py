@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -111,9 +112,14 @@ def fact_of(row: NodeRow | BodyRow) -> tuple[str, dict[str, Any]]:
     if body is None:
         raise InvalidContentError(f"version {row.id!r} was erased; recall again")
     if row.kind == "fact":
-        return str(body["content"]), dict(body.get("metadata") or {})
-    value = body["value"]
+        return str(body["content"]), _copied(body.get("metadata") or {})
+    value = _copied(body["value"])
     return "\n".join(dict.fromkeys(text_at(value, text.path) for text in row.texts)), {"key": row.key, "value": value}
+
+
+def _copied(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A dict of its own, all the way down: the row may be shared."""
+    return {key: deepcopy(held) if isinstance(held, (dict, list)) else held for key, held in value.items()}
 
 
 def value_of(row: NodeRow) -> dict[str, Any]:

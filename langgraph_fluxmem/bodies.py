@@ -1,0 +1,138 @@
+"""What facts say, kept in memory: a recall then reads no text from the ledger.
+
+A version never changes what it says, so the only thing to follow is erasure. Every read names the log position it has to hold for (that of
+the view which showed the ids); what was erased up to there is dropped before it is answered.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from langgraph_fluxmem.index.follower import SEARCHED
+from langgraph_fluxmem.ledger.rows import BodyRow, RawBody
+from langgraph_fluxmem.schema import Namespace
+
+if TYPE_CHECKING:
+    from langgraph_fluxmem.ledger import Ledger
+
+OVERHEAD = 600
+"""Bytes that keeping a body takes beside its text: its id, its places in dictionaries, the objects it is decoded to."""
+AT_ONCE = 4
+"""A namespace that is first read is loaded whole where that takes at most one part in so many of the room, and of that what is newest where
+it takes more."""
+
+NAMESPACES = 10_000
+"""Of so many namespaces it is remembered that they were loaded."""
+
+
+class Bodies:
+    """Bodies of versions by id, those used of late, in about `most` bytes. Safe from any thread.
+
+    What it gives is shared: callers copy what they hand out (`storing.fields.fact_of` does).
+    """
+
+    def __init__(self, ledger: Ledger, most: int) -> None:
+        self._ledger, self._most = ledger, most
+        self._held: OrderedDict[str, tuple[Namespace, int, RawBody | BodyRow]] = OrderedDict()
+        self._begun: set[Namespace] = set()
+        self._bytes = 0
+        self._position = 0
+        self._lock = threading.Lock()
+
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes it takes."""
+        return self._bytes
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def read(self, namespace: Namespace, ids: Sequence[str], at: int) -> dict[str, BodyRow]:
+        """As `Ledger.bodies`, without anything that was erased up to log position `at`."""
+        with self._lock:
+            if at > self._position:
+                self._follow()
+            found, missing = self._known(namespace, ids)
+            position = self._position
+            first = bool(missing) and namespace not in self._begun
+            if len(self._begun) >= NAMESPACES:
+                self._begun.clear()
+            self._begun.add(namespace)
+        if missing and first:
+            with self._lock:
+                room = min(self._most // AT_ONCE, self._most - self._bytes)
+            self._keep(namespace, reversed(self._newest(namespace, room)), position)
+            with self._lock:
+                known, missing = self._known(namespace, missing)
+            found.update(known)
+        if missing:
+            rows = self._ledger.raw_bodies(namespace, missing)
+            found.update((row.id, row.decoded()) for row in rows)
+            self._keep(namespace, rows, position)
+        return found
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._held.clear()
+            self._begun.clear()
+            self._bytes = 0
+
+    def _known(self, namespace: Namespace, ids: Sequence[str]) -> tuple[dict[str, BodyRow], list[str]]:
+        found: dict[str, BodyRow] = {}
+        missing: list[str] = []
+        held = self._held
+        for version in ids:
+            kept = held.get(version)
+            if kept is None or kept[0] != namespace:
+                missing.append(version)
+                continue
+            row = kept[2]
+            if isinstance(row, RawBody):
+                row = row.decoded()
+                held[version] = (namespace, kept[1], row)
+            held.move_to_end(version)
+            found[version] = row
+        return found, missing
+
+    def _follow(self) -> None:
+        """Drop what was erased since; the log's head is read first, so that nothing is missed."""
+        head = self._ledger.head()
+        if self._held:
+            for version in self._ledger.erased(self._position):
+                gone = self._held.pop(version, None)
+                if gone is not None:
+                    self._bytes -= gone[1]
+        self._position = head
+
+    def _newest(self, namespace: Namespace, room: int) -> list[RawBody]:
+        """The newest searched versions of a namespace, newest first, as many as there is room for."""
+
+        def fits(row: RawBody) -> bool:
+            nonlocal room
+            room -= _size(row)
+            return room >= 0
+
+        return self._ledger.newest_bodies(namespace, SEARCHED, room // OVERHEAD, fits) if room > 0 else []
+
+    def _keep(self, namespace: Namespace, rows: Iterable[RawBody], position: int) -> None:
+        """Keep what was read when everything erased up to `position` had been dropped, unless more has been dropped since."""
+        with self._lock:
+            if self._position != position:
+                return
+            for row in rows:
+                if row.body is not None and row.id not in self._held:
+                    size = _size(row)
+                    self._held[row.id] = (namespace, size, row)
+                    self._bytes += size
+            while self._bytes > self._most:
+                self._bytes -= self._held.popitem(last=False)[1][1]
+
+
+def _size(row: RawBody) -> int:
+    """Bytes that a body takes, counted as text and decoded."""
+    return 2 * sys.getsizeof(row.body) + sys.getsizeof(row.texts) + OVERHEAD
