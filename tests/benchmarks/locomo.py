@@ -1,10 +1,11 @@
 """LoCoMo retrieval: one fact per turn, k turns for each question; how much of the evidence is among them.
 
-    python -m tests.benchmarks.locomo --data FILE [--embeddings minilm|offline] [--json FILE] [--ablation] [--presets]
+    python -m tests.benchmarks.locomo --data FILE [--embeddings minilm|offline] [--json FILE] [--ablation] [--presets] [--gate inline]
 
 ``fluxmem`` is the library's default; ``dense`` and ``hybrid`` (dense + BM25, min-max sum) are the same memory with all other signals off.
 A turn is remembered on its own, its speaker and time as metadata, which is what all three index besides the text. ``--ablation`` adds each
-signal alone and left out, with paired bootstrap intervals over questions; ``--presets`` each preset, and evidence refinement by rules.
+signal alone and left out, with paired bootstrap intervals over questions; ``--presets`` each preset, and evidence refinement by rules. ``--gate inline``
+lets the gate compare each turn while it is remembered.
 """
 
 from __future__ import annotations
@@ -183,6 +184,9 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     )
     parser.add_argument("--data", required=True, help="the file with conversations and questions")
     parser.add_argument("--embeddings", choices=("minilm", "offline"), default="minilm")
+    parser.add_argument(
+        "--gate", choices=("off", "inline"), default="off", help="compare each turn with its neighbours while it is remembered"
+    )
     parser.add_argument("--json", help="write the rows to this file")
     parser.add_argument("--ablation", action="store_true", help="also each signal alone, and left out")
     parser.add_argument("--presets", action="store_true", help="also each preset, and evidence refinement")
@@ -190,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     data = conversations(options.data)
     embeddings = CachedEmbeddings(options.embeddings)
     rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder, FluxMem.open(folder, embeddings=embeddings, chroma="off") as mem:
+    with tempfile.TemporaryDirectory() as folder, FluxMem.open(folder, embeddings=embeddings, chroma="off", gate=options.gate) as mem:
         add_ms = float(np.percentile(load(mem, embeddings, data), 50))
         found = {system: measure(mem, data, signals) for system, signals in SYSTEMS.items()}
         rows = [measured.row(system, add_ms) for system, measured in found.items()]
