@@ -77,22 +77,27 @@ class BranchView:
         self._lock = threading.Lock()
 
     def hidden(
-        self, ledger: Ledger, lineage: str | None, ids: Iterable[str] = (), on_fork: Literal["hide", "keep"] = "hide"
+        self,
+        ledger: Ledger,
+        lineage: str | None,
+        ids: Iterable[str] = (),
+        on_fork: Literal["hide", "keep"] = "hide",
+        head: int | None = None,
     ) -> frozenset[str]:
         """Ids of the commits that a reader must not see.
 
         Of the reader's own `lineage`: those not among its channel's `ids`. Of every other lineage: those its latest commit did not see,
         except that commit itself and its siblings of the same superstep (same starting checkpoint). Commits without a lineage hide
-        nothing and are never hidden.
+        nothing and are never hidden. `head` is the log's head where the caller has read it.
         """
         if on_fork == "keep":
             return frozenset()
         with self._lock:
-            self._catch_up(ledger)
+            self._catch_up(ledger, head)
             return self._hidden(lineage, frozenset(ids))
 
-    def _catch_up(self, ledger: Ledger) -> None:
-        head = ledger.head(self.namespace)
+    def _catch_up(self, ledger: Ledger, head: int | None) -> None:
+        head = ledger.head(self.namespace) if head is None else max(head, self.position)
         if head == self.position:
             return
         if self.position and any(change.edit in ("undo", "redo") for change in ledger.changes(self.position, self.namespace)):

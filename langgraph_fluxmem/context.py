@@ -45,6 +45,8 @@ def serialise(activation: Activation, budget: int) -> str:
 
 def quoted(text: str) -> str:
     """A stored text as data: escaped, control characters dropped, its lines indented under the entry they belong to."""
+    if text.isprintable() and "<" not in text and "&" not in text and ">" not in text:
+        return text.strip()
     clean = text if text.replace("\n", "").isprintable() else "".join(char for char in text if char in "\n\t" or char.isprintable())
     return clean.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").strip().replace("\n", "\n    ")
 
@@ -71,7 +73,8 @@ def _cut(entry: str, longest: int) -> str:
 
 
 def _fact(fact: RecalledFact) -> str:
-    said = [str(fact.metadata[key]) for key in ("time", "speaker") if isinstance(fact.metadata.get(key), (str, int, float))]
+    metadata = fact.metadata
+    said = [str(metadata[key]) for key in ("time", "speaker") if key in metadata and isinstance(metadata[key], (str, int, float))]
     head = f"[{quoted(', '.join(said))}] " if said else ""
     return head + quoted(fact.content)
 

@@ -99,8 +99,8 @@ class Embedder(ABC):
                 "use one model with one `dimensions` setting per memory"
             )
         norms = np.linalg.norm(vectors, axis=1)
-        bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
-        if len(bad):
+        if not 0 < norms.min() <= norms.max() < np.inf:  # NaN fails every comparison
+            bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
             what = "the zero vector" if norms[bad[0]] == 0 else "NaN or infinity"
             raise InvalidVectorError(
                 f"the embedding {self.fingerprint!r} gave {what} for text {int(bad[0])} of {count}; a vector must be finite and not zero"

@@ -66,12 +66,13 @@ class Engine:
         self._check_open()
         answer: Any = None
         failure: Exception | None = None
+        heads = _Heads(self.ledger)
         while True:
             over, asked = _advance(stage, answer, failure)
             if over:
                 return asked
             try:
-                answer, failure = self._answer(asked), None
+                answer, failure = self._answer(asked, heads), None
             except Exception as error:  # noqa: BLE001 - raised inside the stage
                 answer, failure = None, error
 
@@ -80,26 +81,29 @@ class Engine:
         self._check_open()
         answer: Any = None
         failure: Exception | None = None
+        heads = _Heads(self.ledger)
         while True:
             over, asked = _advance(stage, answer, failure)
             if over:
                 return asked
             try:
-                answer, failure = await self._aanswer(asked), None
+                answer, failure = await self._aanswer(asked, heads), None
             except Exception as error:  # noqa: BLE001 - raised inside the stage
                 answer, failure = None, error
 
     # ------------------------------------------------------------------------------------------------------------------- answers
-    def _answer(self, request: Request) -> Any:
+    def _answer(self, request: Request, heads: _Heads) -> Any:
+        heads.before(request)
         if isinstance(request, Embed):
             missing = self._unknown_queries(request)
             return self._embedded(request, missing, self.embedder.embed(missing, query=request.query))
         if isinstance(request, EmbedFor):
             known, missing = self._known_vectors(request)
             return self._with_new(known, missing, self.embedder.embed([text for _, text in missing]))
-        return self._blocking(request)
+        return self._blocking(request, heads)
 
-    async def _aanswer(self, request: Request) -> Any:
+    async def _aanswer(self, request: Request, heads: _Heads) -> Any:
+        heads.before(request)
         if isinstance(request, Embed):
             missing = self._unknown_queries(request)
             return self._embedded(request, missing, await self.embedder.aembed(missing, query=request.query))
@@ -117,9 +121,19 @@ class Engine:
             return every
         if isinstance(request, Judge):
             return await request.operators.ajudge(request.task)
-        return await asyncio.to_thread(self._blocking, request)
+        return await asyncio.to_thread(self._blocking, request, heads)
 
-    def _blocking(self, request: Request) -> Any:
+    def _blocking(self, request: Request, heads: _Heads) -> Any:
+        if isinstance(request, Views):
+            return [self.projections.view(name, request.hidden, heads.of(name)) for name in request.namespaces]
+        if isinstance(request, Hidden):
+            return self.hidden(request.namespace, request.lineage, request.seen, heads.of(request.namespace))
+        if isinstance(request, LearnedOf):
+            return self.learned(request.namespace, request.hidden, heads.of(request.namespace))
+        if isinstance(request, Load):
+            if request.brief and request.at is not None and self.bodies is not None:
+                return self.bodies.read(request.namespace, request.ids, request.at)
+            return (self.ledger.bodies if request.brief else self.ledger.load)(request.namespace, request.ids)
         if isinstance(request, Judge):
             return request.operators.judge(request.task)
         if isinstance(request, Apply):
@@ -132,16 +146,6 @@ class Engine:
             return every
         if isinstance(request, Call):
             return request.read(self)
-        if isinstance(request, Views):
-            return [self.projections.view(namespace, request.hidden) for namespace in request.namespaces]
-        if isinstance(request, Hidden):
-            return self.hidden(request.namespace, request.lineage, request.seen)
-        if isinstance(request, Load):
-            if request.brief and request.at is not None and self.bodies is not None:
-                return self.bodies.read(request.namespace, request.ids, request.at)
-            return (self.ledger.bodies if request.brief else self.ledger.load)(request.namespace, request.ids)
-        if isinstance(request, LearnedOf):
-            return self.learned(request.namespace, request.hidden)
         if isinstance(request, Undo):
             applied = self.ledger.undo(request.operation, cascade=request.cascade)
             self.projections.follow()
@@ -181,20 +185,20 @@ class Engine:
         return new, {**known, **{key: write.vector for key, write in new.items()}}
 
     # ------------------------------------------------------------------------------------------------------------ branch, learned
-    def hidden(self, namespace: Namespace, lineage: str | None, seen: Sequence[str]) -> frozenset[str]:
-        """Commits that a branch must not see, from the commits as of the log's head."""
+    def hidden(self, namespace: Namespace, lineage: str | None, seen: Sequence[str], head: int | None = None) -> frozenset[str]:
+        """Commits that a branch must not see, from the commits as of the log's `head` (None: it is read)."""
         with self._lock:
             view = self._branches.get(namespace) or BranchView(namespace)
             self._keep(self._branches, namespace, view)
-        return view.hidden(self.ledger, lineage, seen, self.config.on_fork)
+        return view.hidden(self.ledger, lineage, seen, self.config.on_fork, head)
 
-    def learned(self, namespace: Namespace, hidden: Collection[str] = ()) -> Learned:
-        """What evidence has taught in a namespace (without the `hidden` commits), caught up with the log."""
+    def learned(self, namespace: Namespace, hidden: Collection[str] = (), head: int | None = None) -> Learned:
+        """What evidence has taught in a namespace (without the `hidden` commits), caught up with the log, up to its `head` (None: it is read)."""
         key = (namespace, frozenset(hidden))
         with self._lock:
             found = self._learned.get(key) or Learned(namespace, key[1], LEXICAL_FLOOR if self.embedder.lexical else FLOOR)
             self._keep(self._learned, key, found)
-        found.catch_up(self.ledger)
+        found.catch_up(self.ledger, head)
         return found
 
     def advise(self, activation: Activation, actions: Sequence[Action]) -> list[Advice]:
@@ -205,7 +209,7 @@ class Engine:
         if learned is None:
             self._check_open()
             learned = self.learned(activation.namespace, activation.hidden)
-        vector = self._answer(Embed((activation.situation.task,), query=True))[0]
+        vector = self._answer(Embed((activation.situation.task,), query=True), _Heads(self.ledger))[0]
         skills = [skill.id for skill in activation.skills]
         return learned.advise(activation.situation, vector, actions, Repair.of(activation.repair), skills)
 
@@ -253,6 +257,28 @@ class Engine:
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError("this memory is closed; open it again with `FluxMem.open(...)`")
+
+
+class _Heads:
+    """Heads of namespaces for one run: following reads of one namespace, with nothing else between them, are of one moment."""
+
+    __slots__ = ("_known", "_ledger")
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._known: dict[Namespace, int] = {}
+
+    def of(self, namespace: Namespace) -> int:
+        """The log's head of a namespace, read when it is first asked for."""
+        found = self._known.get(namespace)
+        if found is None:
+            found = self._known[namespace] = self._ledger.head(namespace)
+        return found
+
+    def before(self, request: Request) -> None:
+        """Forget the heads where anything else than a read at the head comes: it may write, and it may take its time."""
+        if not isinstance(request, (Hidden, LearnedOf, Views)):
+            self._known.clear()
 
 
 def _advance(stage: Stage, answer: Any, failure: Exception | None) -> tuple[bool, Any]:

@@ -18,7 +18,7 @@ from langgraph_fluxmem.index.view import NamespaceView
 from langgraph_fluxmem.ledger.rows import BodyRow, NodeRow
 from langgraph_fluxmem.presets import Preset, preset_of
 from langgraph_fluxmem.requests import Load, Stage
-from langgraph_fluxmem.schema import Namespace, RecalledFact, Vector, Why
+from langgraph_fluxmem.schema import Namespace, RecalledFact, Vector, Why, trusted
 from langgraph_fluxmem.signals import LEXICAL, Bench, Query, Rows, Signal, scaled, weighted
 from langgraph_fluxmem.storing.fields import fact_of
 
@@ -62,12 +62,15 @@ def recall_facts(
     for namespace, at in {bench.view.namespace: bench.view.position for bench in benches}.items():
         if ids := tuple([found.id for found in best if found.namespace == namespace]):
             loaded.update((yield Load(namespace, ids, brief=True, at=at)))
-    names = [signal.name for signal, _ in chosen]
-    told = [(found, loaded[found.id], shares[:, found.at].tolist()) for found in best if found.id in loaded]
+    told = [(found, row) for found in best if (row := loaded.get(found.id)) is not None and row.body is not None]
+    parts = shares[:, [found.at for found, _ in told]]
+    speaking = np.flatnonzero(parts.any(axis=1)).tolist()
+    names = [chosen[at][0].name for at in speaking]
     return tuple(
-        _recalled(row, found, {name: share for name, share in zip(names, parts, strict=True) if share})
-        for found, row, parts in told
-        if row.body is not None
+        [
+            _recalled(row, found, {name: share for name, share in zip(names, column, strict=True) if share})
+            for (found, row), column in zip(told, parts[speaking].T.tolist(), strict=True)
+        ]
     )
 
 
@@ -155,9 +158,22 @@ def with_texts(facts: Sequence[RecalledFact], loaded: Mapping[str, NodeRow | Bod
 
 def _recalled(row: BodyRow, found: _Found, shares: dict[str, float]) -> RecalledFact:
     content, metadata = fact_of(row)
-    return RecalledFact(
-        id=row.id, content=content, metadata=metadata, namespace=found.namespace, score=found.score, why=Why(signals=shares)
+    why = trusted(Why, {"signals": shares, "path": ()}, _SAID_OF_WHY)
+    return trusted(
+        RecalledFact,
+        {
+            "id": row.id,
+            "content": content,
+            "metadata": metadata,
+            "namespace": found.namespace,
+            "score": found.score,
+            "why": why,
+        },
+        _SAID,
     )
+
+
+_SAID, _SAID_OF_WHY = frozenset(("id", "content", "metadata", "namespace", "score", "why")), frozenset(("signals",))
 
 
 def _places_of(ids: frozenset[str], benches: Sequence[Bench], rows: Sequence[Rows]) -> NDArray[np.bool_]:

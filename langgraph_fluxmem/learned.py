@@ -45,9 +45,10 @@ class Learned:
         self._acted: tuple[NDArray[np.int64], list[NodeRow]] | None = None
         self._lock = threading.Lock()
 
-    def catch_up(self, ledger: Ledger) -> None:
-        """Follow the log up to its head; an undo, or a version that was taken back, replays from the beginning."""
-        head = ledger.head(self.namespace)
+    def catch_up(self, ledger: Ledger, head: int | None = None) -> None:
+        """Follow the log up to its head; an undo, or a version that was taken back, replays from the beginning. `head` is the log's where
+        the caller has read it."""
+        head = ledger.head(self.namespace) if head is None else max(head, self.position)
         if head == self.position:
             return
         with self._lock:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,23 @@ RESET = "reset_learning"
 """Verb and node of the mark up to which evidence does not count (`FluxMem.reset_learning`)."""
 
 
+Made = TypeVar("Made", bound=BaseModel)
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def trusted(kind: type[Made], values: dict[str, Any], said: frozenset[str]) -> Made:
+    """A model of values that are known to fit: all of its fields, in their order; `said` are those not left to their defaults. In a fifth of the
+    time that validation takes; the dict becomes the model's own."""
+    made = kind.__new__(kind)
+    put = object.__setattr__
+    put(made, "__dict__", values)
+    put(made, "__pydantic_fields_set__", set(said))
+    put(made, "__pydantic_extra__", None)
+    put(made, "__pydantic_private__", None)
+    return made
 
 
 class _Input(_Frozen):

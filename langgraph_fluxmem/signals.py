@@ -476,6 +476,8 @@ VERIFY = "verify"
 VERIFY_WEIGHT = 0.3
 """As in [F 3.1]."""
 
+_WEIGHTS: Mapping[str, float] = {VERIFY: VERIFY_WEIGHT, **{signal.name: signal.weight for signal in SIGNALS}}
+
 
 def weighted(*overrides: Mapping[str, float] | None) -> list[tuple[Signal, float]]:
     """The signals whose weight is not 0, with it; of several mappings of overrides the last that names a signal counts.
@@ -508,7 +510,7 @@ def weights_of(*overrides: Mapping[str, float] | None) -> dict[str, float]:
     Raises:
         ConfigError: an override names no signal, or is no finite number of at least 0.
     """
-    weights = {VERIFY: VERIFY_WEIGHT, **{signal.name: signal.weight for signal in SIGNALS}}
+    weights = dict(_WEIGHTS)
     for mapping in overrides:
         for name, weight in (mapping or {}).items():
             if name not in weights:

@@ -78,13 +78,14 @@ class NamespaceFollower:
         self._view: NamespaceView | None = None
         self._without: OrderedDict[frozenset[str], NamespaceView] = OrderedDict()
 
-    def view(self, hidden: Collection[str] = ()) -> NamespaceView:
-        """Catch up with the log and answer with a snapshot; the same object as before when nothing changed.
+    def view(self, hidden: Collection[str] = (), head: int | None = None) -> NamespaceView:
+        """Catch up with the log and answer with a snapshot; the same object as before when nothing changed. `head` is the log's where the
+        caller has read it.
 
         Errors of the ledger pass through; the arrays then stay where they were.
         """
         with self._lock:
-            self._catch_up()
+            self._catch_up(head)
             if self._view is None:
                 self._view = self._make(None)
             if not hidden:
@@ -126,13 +127,13 @@ class NamespaceFollower:
             return array_differences(self._namespace, self.arrays, indexed, vectors)
 
     # ------------------------------------------------------------------------------------------------------------------ catching up
-    def _catch_up(self) -> None:
+    def _catch_up(self, head: int | None = None) -> None:
         if self.arrays is None:
             self.arrays, self.position = load_arrays(self._ledger, self._namespace)
             self._settled = self.position
             self._forget_views()
             return
-        head = self._ledger.head(self._namespace)
+        head = self._ledger.head(self._namespace) if head is None else max(head, self.position)
         if head == self.position:
             return
         changes = changes_after(self._ledger, self.position, self._namespace)

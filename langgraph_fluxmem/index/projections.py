@@ -44,13 +44,14 @@ class Projections:
             self._chroma.start()
 
     # ------------------------------------------------------------------------------------------------------------------- reading
-    def view(self, namespace: Namespace, hidden: Collection[str] = ()) -> NamespaceView:
-        """Catch up with the log, then a snapshot of a namespace without what the `hidden` commits wrote.
+    def view(self, namespace: Namespace, hidden: Collection[str] = (), head: int | None = None) -> NamespaceView:
+        """Catch up with the log, then a snapshot of a namespace without what the `hidden` commits wrote. `head` is the log's, of this
+        namespace, where the caller has read it.
 
         Raises:
             ClosedError: after `close`.
         """
-        return self._follower(namespace).view(hidden)
+        return self._follower(namespace).view(hidden, head)
 
     def graph(self, namespace: Namespace, hidden: Collection[str] = ()) -> MemoryGraph:
         """Catch up with the log, then the stored edges of a namespace with their learned weights, without the `hidden` commits'.

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -83,10 +82,13 @@ def query_terms(text: str, languages: Sequence[str] = ()) -> list[tuple[int, tup
     """
     tokens, wholes = _tokens(text)
     own = language_of(tokens) if languages else DEFAULT
-    counted: Counter[tuple[str, ...]] = Counter()
+    asked = (DEFAULT, *languages)
+    counted: dict[tuple[str, ...], int] = {}
     for token in tokens:
-        counted.update(_asked_of(token, own, (DEFAULT, *languages)))
-    counted.update((whole,) for whole in wholes)
+        for forms in _asked_of(token, own, asked):
+            counted[forms] = counted.get(forms, 0) + 1
+    for whole in wholes:
+        counted[whole,] = counted.get((whole,), 0) + 1
     return [(times, forms) for forms, times in counted.items()]
 
 
