@@ -8,7 +8,6 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from itertools import takewhile
 from types import TracebackType
 from typing import Self
 
@@ -245,7 +244,7 @@ class Ledger:
         """At most `limit` current versions of these kinds, newest first, up to the first that there is no `room` for."""
         with self._reading() as session:
             ns = self._namespace_id(session, namespace)
-            return [] if ns is None else list(takewhile(room, reads.newest_bodies(session, ns, kinds, limit)))
+            return [] if ns is None else reads.newest_bodies(session, ns, kinds, limit, room)
 
     def erased(self, after: int) -> list[str]:
         """Versions, of any namespace, that operations after position `after` erased."""

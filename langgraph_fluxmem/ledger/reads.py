@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -198,10 +198,18 @@ def raw_bodies(session: Session, ns: int, ids: Sequence[str]) -> list[RawBody]:
     ]
 
 
-def newest_bodies(session: Session, ns: int, kinds: Sequence[str], limit: int) -> Iterator[RawBody]:
+def newest_bodies(session: Session, ns: int, kinds: Sequence[str], limit: int, room: Callable[[RawBody], bool]) -> list[RawBody]:
+    out: list[RawBody] = []
     session.run(_NEWEST_BODIES, {"ns": ns, "kinds": session.list(kinds), "max": limit})
-    for id_, kind, key, node, body, texts in session.cursor:
-        yield RawBody(id_, kind, node if key is None else key, body, texts)
+    try:
+        for id_, kind, key, node, body, texts in session.cursor:
+            row = RawBody(id_, kind, node if key is None else key, body, texts)
+            if not room(row):
+                break
+            out.append(row)
+    finally:
+        session.end()
+    return out
 
 
 def erased(session: Session, after: int) -> list[str]:

@@ -125,5 +125,10 @@ class Session:
         self.cursor.execute(sql)
         return self.cursor.fetchall() if self.cursor.description else []
 
+    def end(self) -> None:
+        """End a statement whose rows were not all read: an open one would keep SQLite from tidying its log."""
+        self.cursor.close()
+        self.cursor = self.connection.cursor()
+
     def close(self) -> None:
         self.connection.close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,6 +77,17 @@ def test_it_keeps_within_its_room(ledger, write):
     assert 0 < len(kept) < 40
     kept.clear()
     assert (len(kept), kept.nbytes) == (0, 0)
+
+
+def test_a_read_that_stops_early_leaves_nothing_open(ledger, write, tmp_path):
+    ids = [write.put(f"f{number}", "apple " * 100) for number in range(20)]
+    kept = Bodies(ledger, 20_000)
+    kept.read(NS, ids[-1:], ledger.head())
+    assert 0 < len(kept) < 20
+    write.put("late", "pear")
+    with closing(sqlite3.connect(tmp_path / "m" / "ledger.sqlite")) as connection:
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    assert busy == 0
 
 
 def test_an_erasure_while_it_reads_is_noticed(ledger, write):
