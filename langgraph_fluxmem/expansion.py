@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from langgraph_fluxmem.signals import Bench
+    from langgraph_fluxmem.bench import Bench
 
 Scores = NDArray[np.float32]
 Rows = NDArray[np.integer]

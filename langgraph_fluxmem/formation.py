@@ -13,13 +13,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from langgraph_fluxmem.bench import Bench, Query, Rows
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.index.view import NamespaceView
 from langgraph_fluxmem.ledger.rows import BodyRow, NodeRow
 from langgraph_fluxmem.presets import Preset, preset_of
 from langgraph_fluxmem.requests import Load, Stage
 from langgraph_fluxmem.schema import Namespace, RecalledFact, Vector, Why, trusted
-from langgraph_fluxmem.signals import LEXICAL, Bench, Query, Rows, Signal, scaled, weighted
+from langgraph_fluxmem.signals import LEXICAL, Signal, scaled, weighted
 from langgraph_fluxmem.storing.fields import fact_of
 
 

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from langchain_core.documents import Document
 
 from langgraph_fluxmem import lexical
-from langgraph_fluxmem import signals as module
+from langgraph_fluxmem import bench as module
 from langgraph_fluxmem.index.top import top
 from langgraph_fluxmem.lexical import B, K1, idf
-from langgraph_fluxmem.signals import Bench, Query, scaled, weighted
+from langgraph_fluxmem.bench import Bench, Query
+from langgraph_fluxmem.signals import SIGNALS, scaled, trust, weighted
 from langgraph_fluxmem.windows import SHARES, windows_of
 
 WORDS = ["ant", "bee", "cow", "dog", "eel", "fox"]
@@ -115,7 +116,7 @@ def test_surroundings_are_the_mean_cosine_of_the_window(few, monkeypatch):
     space = space_of(rows)
     bench = bench_of(space, "bee cow")
     cosine = np.maximum(space.view.dense_at(vector("bee cow"), np.arange(7, dtype=np.int32)), 0)
-    got = next(signal for signal in module.SIGNALS if signal.name == "surroundings").score(bench, np.arange(7, dtype=np.int32))
+    got = next(signal for signal in SIGNALS if signal.name == "surroundings").score(bench, np.arange(7, dtype=np.int32))
     for at in range(7):
         beside = [(share, neighbour(rows, at, offset)) for offset, share in SHARES.items()]
         there = [(share, index) for share, index in beside if index is not None]
@@ -124,7 +125,7 @@ def test_surroundings_are_the_mean_cosine_of_the_window(few, monkeypatch):
 
 def test_answers_follow_questions_only():
     space = Facts([Document(text, metadata={"source": "s"}) for text in ["Where are the bees?", "In Riga.", "I like bees.", "So do I."]])
-    score = next(signal for signal in module.SIGNALS if signal.name == "answers").score(
+    score = next(signal for signal in SIGNALS if signal.name == "answers").score(
         bench_of(space, "where are the bees"), np.arange(4, dtype=np.int32)
     )
     assert score[1] > 0
@@ -132,7 +133,7 @@ def test_answers_follow_questions_only():
 
 
 def score_of(name, bench):
-    return next(signal for signal in module.SIGNALS if signal.name == name).score(bench, np.arange(bench.view.size))
+    return next(signal for signal in SIGNALS if signal.name == name).score(bench, np.arange(bench.view.size))
 
 
 def test_who_is_named_in_the_query_has_said_it():
@@ -159,7 +160,7 @@ def test_long_facts_stand_alone_and_short_ones_do_not():
     for name in ("context", "surroundings"):
         near, far = (score_of(name, bench_of(space, "ant")) for space in (short, long))
         assert far[1] / far[0] < near[1] / near[0]
-    keeps = {signal.name: signal.keeps for signal in module.SIGNALS if signal.keeps}
+    keeps = {signal.name: signal.keeps for signal in SIGNALS if signal.keeps}
     assert set(keeps) == {"bm25", "context", "source", "answers"}
     assert keeps["source"](bench_of(short, "ant")) == 1
     assert keeps["source"](bench_of(long, "ant")) == pytest.approx(module.BRIEF / 60)
@@ -169,9 +170,9 @@ def test_words_count_less_where_a_long_text_does_not_hold_what_is_asked():
     space = Facts(LONG)
     own, other = bench_of(space, "ant"), bench_of(space, "ant kangaroo wombat platypus")
     assert 0.1 < other.held < 0.5 < own.held <= 1
-    assert module.trust(own) == 1
-    assert module.trust(other) < 0.75
-    assert module.trust(bench_of(Facts(WORDS), "ant kangaroo wombat platypus")) == 1
+    assert trust(own) == 1
+    assert trust(other) < 0.75
+    assert trust(bench_of(Facts(WORDS), "ant kangaroo wombat platypus")) == 1
     assert bench_of(space, "the").held == 0
 
 

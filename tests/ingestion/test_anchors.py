@@ -123,7 +123,7 @@ def test_signals_lead_to_facts_that_share_no_word_with_the_query(mem):
 
 def test_they_are_off_by_default_and_not_even_worked_out(mem, monkeypatch):
     mem.remember(texts())
-    monkeypatch.setattr("langgraph_fluxmem.signals.anchors_of", lambda _: pytest.fail("asked for"))
+    monkeypatch.setattr("langgraph_fluxmem.bench.anchors_of", lambda _: pytest.fail("asked for"))
     assert mem.recall("violin").facts
 
 

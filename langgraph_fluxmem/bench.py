@@ -1,0 +1,267 @@
+"""A query laid over one namespace as arrays: what the signals read, each thing worked out when the first signal asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langgraph_fluxmem.anchors import anchors_of
+from langgraph_fluxmem.index.top import top
+from langgraph_fluxmem.index.view import NamespaceView
+from langgraph_fluxmem.kinds import NUMBER, TIME
+from langgraph_fluxmem.lexical import Facts, Sources, Surroundings
+from langgraph_fluxmem.links import Served
+from langgraph_fluxmem.querying import asked_terms, languages_of
+from langgraph_fluxmem.schema import Vector
+from langgraph_fluxmem.text import QUESTION, terms
+from langgraph_fluxmem.windows import Windows, windows_of
+
+Scores = NDArray[np.float32]
+Rows = NDArray[np.integer]
+
+FEW = 4096
+"""Up to this many facts the cosine of each is worked out at once; of more only that of those asked for."""
+SUBSTANTIAL = 16
+"""Terms from which a text counts as saying something. A prior for longer texts without such a bound was worth more on LoCoMo and cost 3
+points recall@10 where passages are all of some length."""
+BRIEF = 32
+"""Terms up to which facts, on average, are understood from what stands beside them (turns of LoCoMo have 18, passages of the Debian FAQ 87)."""
+SPEAKERS = 512
+"""Where more people than this have spoken, names in a query are not looked for among them."""
+
+
+KEYWORDS, TOPICS = 10, 3
+"""How many keywords and topics a query is led by [MemFly]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched for: its `text`, its vector (d,), what past use says of fact nodes, in [-1, 1], ids of facts to look
+    `around` (they proved right), and of those shown and `passed` over."""
+
+    text: str
+    vector: Vector
+    served: Mapping[str, float] = field(default_factory=dict[str, float])
+    around: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
+
+
+class Background:
+    """What signals need of a view, whatever is asked: made once for each."""
+
+    def __init__(self, view: NamespaceView) -> None:
+        self.windows: Windows = windows_of(view)
+        """Who stands beside whom."""
+        self.facts = Facts(view)
+        self.surroundings = None if self.windows.alone else Surroundings(view, self.windows)
+        """None where every fact stands alone."""
+        self.sources = Sources(view, self.windows) if self.windows.live_sources else None
+        """None where no fact has a source."""
+        self.questions: NDArray[np.bool_] = np.zeros(view.size, dtype=bool)
+        """(size,) which facts are questions."""
+        self.questions[view.rows_with(QUESTION)] = True
+        self.languages = languages_of(view)
+        self.any_questions = bool(self.questions.any())
+        self.substance: Scores = np.minimum(view.lengths / np.float32(SUBSTANTIAL), np.float32(1))
+        """(size,) see the signal."""
+        self.statements: Scores = (~self.questions).astype(np.float32)
+        """(size,) 1 for what is no question."""
+        self.marked: dict[str, Scores] = {mark: _holders(view, mark) for mark in (NUMBER, TIME)}
+        """(size,) for each kind of answer: 1 for what could be one."""
+        names = view.speaker_names if len(view.speaker_names) <= SPEAKERS else ()
+        self.speakers: list[frozenset[str]] = [_name_terms(name) for name in names]
+        """The terms of each speaker's name, by the speaker's code; none where there are too many."""
+
+
+def _holders(view: NamespaceView, term: str) -> Scores:
+    out = np.zeros(view.size, np.float32)
+    out[view.rows_with(term)] = 1
+    return out
+
+
+@lru_cache(maxsize=4 * SPEAKERS)
+def _name_terms(name: str) -> frozenset[str]:
+    return frozenset(terms(name))
+
+
+def background_of(view: NamespaceView) -> Background:
+    """The background of a view, made when it is first asked for. Safe from any thread."""
+    return view.kept("background", Background)
+
+
+class Bench:
+    """One query on one namespace: what several signals need is computed once."""
+
+    def __init__(self, query: Query, view: NamespaceView) -> None:
+        self.query, self.view = query, view
+        self.background = background_of(view)
+        self._best: dict[tuple[int, int], tuple[Scores, Rows]] = {}
+
+    @property
+    def windows(self) -> Windows:
+        """Who stands beside whom."""
+        return self.background.windows
+
+    @cached_property
+    def terms(self) -> Mapping[str, float]:
+        """The query's terms, and how much each counts."""
+        return asked_terms(self.query.text, self.view, self.background.languages)
+
+    @cached_property
+    def postings(self) -> list[tuple[float, Rows, Scores]]:
+        """For each of the query's terms that occurs: times in the query, the rows that hold it, and how often each does."""
+        found = [(times, *self.view.posting(term)) for term, times in self.terms.items()]
+        return [(times, rows, frequencies.astype(np.float32)) for times, rows, frequencies in found if len(rows)]
+
+    @cached_property
+    def bm25(self) -> Scores:
+        """(size,) BM25 of every fact."""
+        return self.background.facts.scores(self.terms)
+
+    @cached_property
+    def context(self) -> Scores:
+        """(size,) BM25 of every fact's window: its neighbours' terms count as its own, less with distance, and so do their lengths."""
+        around = self.background.surroundings
+        return self.bm25 if around is None else around.scores(self.terms)
+
+    @cached_property
+    def sources(self) -> Scores:
+        """(size,) BM25 of every fact's source as one document; 0 for facts without a source."""
+        every = self.background.sources
+        return (
+            np.zeros(self.view.size, np.float32) if every is None else np.append(every.scores(self.terms), np.float32(0))[self.view.source]
+        )
+
+    @cached_property
+    def brief(self) -> float:
+        """1 where the facts are short, on average; the longer they are, the nearer to 0."""
+        return min(1.0, BRIEF / max(self.view.average_length, 1.0))
+
+    @cached_property
+    def keywords(self) -> Scores:
+        """(size,) see the signal."""
+        return _keyword_scores(self)
+
+    @cached_property
+    def topics(self) -> Scores:
+        """(size,) see the signal."""
+        return _topic_scores(self)
+
+    @cached_property
+    def held(self) -> float:
+        """The share of the query, by the weight of its terms, that the fact with the highest BM25 holds, in [0, 1]."""
+        most = self.background.facts.most(self.terms)
+        return float(self.bm25.max(initial=0)) / most if most else 0.0
+
+    @property
+    def questions(self) -> NDArray[np.bool_]:
+        """(size,) which facts are questions."""
+        return self.background.questions
+
+    @cached_property
+    def named(self) -> list[bool]:
+        """Of each speaker whether the query names them."""
+        return [bool(name) and name <= self.terms.keys() for name in self.background.speakers]
+
+    @cached_property
+    def served(self) -> Served:
+        """What past use says of nodes, readable for many at once."""
+        return Served.of(self.query.served)
+
+    @cached_property
+    def around(self) -> Rows:
+        """Rows of the facts to look around, where this namespace has them."""
+        rows = self.view.rows_of(self.query.around)
+        return rows[rows >= 0]
+
+    @cached_property
+    def passed(self) -> Rows:
+        """Rows of the facts that were passed over, where this namespace has them."""
+        rows = self.view.rows_of(self.query.passed)
+        return rows[rows >= 0]
+
+    @cached_property
+    def moved(self) -> Vector:
+        """(d,) the query moved towards the facts to look around."""
+        near = self.view.vectors_of(self.around)
+        moved = self.query.vector + near.mean(axis=0) if near.shape[1] else self.query.vector.copy()
+        moved /= max(float(np.linalg.norm(moved)), 1e-9)
+        return moved
+
+    @cached_property
+    def shared(self) -> Scores:
+        """(size,) BM25 for all the words of the facts to look around; 0 for those facts."""
+        held = dict.fromkeys((term for row in self.around for term in self.view.terms_of(int(row))), 1)
+        scores = self.background.facts.scores(held)
+        scores[self.around] = 0
+        return scores
+
+    @cached_property
+    def _cosines(self) -> Scores:
+        """(size,) cosine of every fact."""
+        return self.view.dense_all(self.query.vector)
+
+    @cached_property
+    def _at_least_zero(self) -> Scores:
+        """(size + 1,) the same, at least 0; the last is nobody's."""
+        out = np.zeros(self.view.size + 1, np.float32)
+        np.maximum(self._cosines, 0, out=out[:-1])
+        return out
+
+    def dense(self, rows: Rows) -> Scores:
+        """Cosine of rows, at least 0; 0 for the row `size`, which is nobody, and for facts without a vector."""
+        if self.view.size <= FEW or "_cosines" in self.__dict__:
+            return self._at_least_zero[rows]
+        unique, place = np.unique(rows, return_inverse=True)
+        cosine = np.zeros(len(unique), np.float32)
+        known = unique < self.view.size
+        cosine[known] = np.maximum(self.view.dense_at(self.query.vector, unique[known]), 0)
+        return cosine[place].reshape(rows.shape)
+
+    def nearest(self, m: int) -> Rows:
+        """The at most `m` rows with the highest cosine, best first."""
+        return self.view.dense_top(self.query.vector, m, scores=self._cosines if self.view.exact else None)
+
+    def best(self, scores: Scores, m: int) -> Rows:
+        """The at most `m` rows that score best, above zero; equal ones in log order. Asked again it is not worked out again."""
+        known = self._best.get((id(scores), m))
+        if known is None or known[0] is not scores:
+            known = self._best[id(scores), m] = (scores, self._positive(scores, m))
+        return known[1]
+
+    def _positive(self, scores: Scores, m: int) -> Rows:
+        rows = top(scores, m, self.view.ops)
+        return rows if not len(rows) or scores[rows[-1]] > 0 else rows[scores[rows] > 0]
+
+
+def _keyword_scores(bench: Bench) -> Scores:
+    """(size,) MemFly's keyword path: the query's keywords, and those they occur with most, as far as each fact has them."""
+    anchors = anchors_of(bench.view)
+    known = {term: weight * anchors.graph.idf[term] for term, weight in bench.terms.items() if term in anchors.graph.idf}
+    wanted = dict(known)
+    for term, weight in known.items():
+        for other, close in anchors.graph.ties.get(term, ())[:KEYWORDS]:
+            if other not in known:
+                wanted[other] = max(wanted.get(other, 0.0), weight * close)
+    out = np.zeros(bench.view.size, np.float32)
+    for term in sorted(wanted, key=lambda term: (-wanted[term], term))[:KEYWORDS]:
+        out[anchors.rows_of(term)] += np.float32(wanted[term])
+    return out
+
+
+def _topic_scores(bench: Bench) -> Scores:
+    """(size,) MemFly's topic path: the topics that hold most of the query's keywords, as far as each fact's keywords belong to them."""
+    anchors = anchors_of(bench.view)
+    held: dict[int, float] = {}
+    for term, weight in bench.terms.items():
+        topic = anchors.graph.topic_of.get(term)
+        if topic is not None:
+            held[topic] = held.get(topic, 0.0) + weight * anchors.graph.idf[term]
+    out = np.zeros(bench.view.size, np.float32)
+    for topic in sorted(held, key=lambda topic: (-held[topic], topic))[:TOPICS]:
+        out += np.float32(held[topic]) * anchors.topic_shares(topic)
+    return out
