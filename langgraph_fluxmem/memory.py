@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from langgraph_fluxmem import opening
-from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.consolidation import Means, Report, Settings, consolidate
-from langgraph_fluxmem.engine import Engine
-from langgraph_fluxmem.errors import ClosedError
 from langgraph_fluxmem.execution import current
 from langgraph_fluxmem.ingestion import Progress, Rememberable
 from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate, check_namespace
 from langgraph_fluxmem.nodes import MemoryNodes, activation_of, fluxmem_nodes
-from langgraph_fluxmem.operators import Operators, RuleOperators, resolve_operators
+from langgraph_fluxmem.opened import OpenMemory
+from langgraph_fluxmem.operators import Operators, resolve_operators
 from langgraph_fluxmem.presets import PresetName
 from langgraph_fluxmem.reading import Reader
-from langgraph_fluxmem.requests import Stage
 from langgraph_fluxmem.schema import Activation, Applied, Episode, Feedback, Situation, Step
-from langgraph_fluxmem.stages import Stages
 
 if TYPE_CHECKING:
-    from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
     from langchain_core.runnables import Runnable
 
@@ -35,7 +27,7 @@ if TYPE_CHECKING:
     from langgraph_fluxmem.topics import Topic
 
 
-class FluxMem:
+class FluxMem(OpenMemory):
     """A memory that rewires itself: open it, then remember, recall, refine, learn and commit.
 
         with FluxMem.open("memory/") as mem:
@@ -46,100 +38,7 @@ class FluxMem:
     Thread-safe. Two opens of one directory in one process share one engine; it closes with the last of them.
     """
 
-    def __init__(self, engine: Engine, release: Callable[[], None], operators: Operators | None = None) -> None:
-        self._engine = engine
-        self._release = release
-        self._closed = False
-        self._store: FluxMemStore | None = None
-        self.stages = Stages(engine.config, engine.ledger.memory_id, engine.advise, engine.embedder.lexical, operators or RuleOperators())
-
-    # --------------------------------------------------------------------------------------------------------------- open and close
-    @classmethod
-    def open(
-        cls,
-        address: str | Path,
-        *,
-        embeddings: str | Embeddings | None = None,
-        model: BaseChatModel | str | Operators | None = None,
-        **options: Any,
-    ) -> Self:
-        """Open the memory at `address`, a directory; what is missing is created.
-
-        `embeddings`: None (deterministic, lexical, offline), ``"local"`` (all-MiniLM-L6-v2, extra ``local``), a string such as
-        ``"openai:text-embedding-3-small"``, or any LangChain `Embeddings`. `model` judges what rules cannot: a chat model, a name such as
-        ``"openai:gpt-4.1-mini"``, or `Operators` of your own; None: rules, and no call of a model. It belongs to this opening, not to the
-        stored memory. `options` are those of `Config`.
-
-        Raises:
-            ConfigError: an unknown or conflicting option. NotAMemoryError: the address is a file, or holds something else.
-            SchemaVersionError: written by a newer version. EmbeddingMismatchError: written with another embedding.
-            LedgerError: unreadable, read-only, corrupt or full.
-        """
-        operators = resolve_operators(model)
-        engine, release = opening.acquire(address, embeddings, Config.of(options))
-        return cls(engine, release, operators)
-
-    @classmethod
-    async def aopen(
-        cls,
-        address: str | Path,
-        *,
-        embeddings: str | Embeddings | None = None,
-        model: BaseChatModel | str | Operators | None = None,
-        **options: Any,
-    ) -> Self:
-        """Async twin of `open`."""
-        operators = await asyncio.to_thread(resolve_operators, model)
-        engine, release = await asyncio.to_thread(opening.acquire, address, embeddings, Config.of(options))
-        return cls(engine, release, operators)
-
-    def close(self) -> None:
-        """Release the memory; what was acknowledged is durable already. A second call does nothing."""
-        if not self._closed:
-            self._closed = True
-            self._release()
-
-    async def aclose(self) -> None:
-        """Async twin of `close`."""
-        await asyncio.to_thread(self.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self.aclose()
-
-    @property
-    def engine(self) -> Engine:
-        """Ledger, projections and drivers.
-
-        Raises:
-            ClosedError: after `close()`.
-        """
-        if self._closed:
-            raise ClosedError("this memory is closed; open it again with `FluxMem.open(...)`")
-        return self._engine
-
-    @property
-    def config(self) -> Config:
-        """The validated configuration."""
-        return self._engine.config
-
-    @property
-    def operators(self) -> Operators:
-        """Who judges: rules, or the chat model the memory was opened with."""
-        return self.stages.operators
-
-    @property
-    def id(self) -> str:
-        """Identity of this memory, minted when it was created."""
-        return self._engine.ledger.memory_id
+    _store: FluxMemStore | None = None
 
     @property
     def store(self) -> FluxMemStore:
@@ -152,11 +51,6 @@ class FluxMem:
 
             self._store = FluxMemStore(self, index={})
         return self._store
-
-    @property
-    def notices(self) -> list[str]:
-        """What was found and mended since the memory was opened (a missing Chroma folder, an older copy of it, ...)."""
-        return list(self._engine.projections.notices)
 
     # -------------------------------------------------------------------------------------------------------------------- semantic
     def remember(
@@ -476,12 +370,6 @@ class FluxMem:
     async def aflush(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - the same argument as its twin
         """Async twin of `flush`."""
         return await asyncio.to_thread(self.flush, timeout)
-
-    def _run(self, stage: Stage) -> Any:
-        return self.engine.run(stage)
-
-    async def _arun(self, stage: Stage) -> Any:
-        return await self.engine.arun(stage)
 
 
 def _activation_in(state: Any) -> Activation:

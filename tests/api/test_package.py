@@ -31,7 +31,7 @@ def test_everything_exported_can_be_had() -> None:
 
 
 def test_every_call_has_its_twin_with_the_same_arguments() -> None:
-    public = {name: call for name, call in vars(FluxMem).items() if not name.startswith("_") and callable(getattr(FluxMem, name))}
+    public = {name: getattr(FluxMem, name) for name in dir(FluxMem) if not name.startswith("_") and callable(getattr(FluxMem, name))}
     twins = [name for name in public if inspect.iscoroutinefunction(getattr(FluxMem, name))]
     assert len(twins) > 8
     for name in twins:
