@@ -60,7 +60,7 @@ def no_prune() -> None:
 
 def no_evidence() -> None:
     """Stages I and III alone: advice knows the skills' rules and no evidence on steps."""
-    nothing = Grown(Node(0.0, 0.0, 0.27), Node(0.0, 0.0, 0.05), {})
+    nothing = Grown(Node(0.0, 0.0, 0.27), Node(0.0, 0.0, 0.05), {}, {}, {})
     memory.StepMemory.grown = lambda *_: nothing
 
 
