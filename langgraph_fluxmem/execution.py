@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from langgraph_fluxmem.schema import Provenance
+from langgraph_fluxmem.namespaces import NamespaceTemplate
+from langgraph_fluxmem.schema import Namespace, Provenance
 
 if TYPE_CHECKING:
     from langgraph.runtime import Runtime
@@ -21,6 +22,14 @@ class Execution:
     configurable: Mapping[str, Any] = field(default_factory=dict)
     user: object = None
     store: object = None
+
+    def fill(self, template: NamespaceTemplate) -> Namespace:
+        """The namespace of a template in this execution.
+
+        Raises:
+            UnresolvedNamespaceError, InvalidNamespaceError: see `NamespaceTemplate.resolve`.
+        """
+        return template.resolve(self.context, self.configurable, self.user)
 
 
 def current() -> Execution:

@@ -130,8 +130,8 @@ class _Bodies:
     self_check: bool
 
     def retrieve(self, mem: FluxMem, state: Any, run: Execution) -> Stage:
-        namespace = self.namespace.resolve(run.context, run.configurable, run.user)
-        also = tuple(template.resolve(run.context, run.configurable, run.user) for template in self.also)
+        namespace = run.fill(self.namespace)
+        also = tuple(map(run.fill, self.also))
         channel = _channel(state, run)
         memory = get(state, "memory", {})
         episode = get(state, "memory_episode_id")

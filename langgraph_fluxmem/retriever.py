@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
@@ -48,11 +47,7 @@ class FluxMemRetriever(BaseRetriever):
 
     def _where(self) -> tuple[Namespace, list[Namespace]]:
         run = execution.current()
-
-        def resolve(parts: Sequence[str]) -> Namespace:
-            return NamespaceTemplate(parts).resolve(run.context, run.configurable, run.user)
-
-        return resolve(self.namespace), [resolve(other) for other in self.also]
+        return run.fill(NamespaceTemplate(self.namespace)), [run.fill(NamespaceTemplate(other)) for other in self.also]
 
 
 def documents(activation: Activation) -> list[Document]:

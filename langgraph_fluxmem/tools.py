@@ -35,8 +35,7 @@ def memory_tools(mem: FluxMem, *, namespace: Sequence[str] = DEFAULT, also: Sequ
     own, others = NamespaceTemplate(namespace), [NamespaceTemplate(other) for other in also]
 
     def where(template: NamespaceTemplate) -> Namespace:
-        run = execution.current()
-        return template.resolve(run.context, run.configurable, run.user)
+        return execution.current().fill(template)
 
     def search_memory(query: Query, limit: Limit = 5) -> str:
         """Search long-term memory for facts: what the user said, prefers or did, and what was found out earlier."""

@@ -14,13 +14,18 @@ from langgraph_fluxmem.namespaces import DEFAULT, check_namespace
 from langgraph_fluxmem.schema import Namespace
 
 
+def holds_memory(address: str) -> bool:
+    """Whether a memory is at the address; of a database's address that is not looked up."""
+    return "://" in address or (Path(address).expanduser() / FILE).is_file()
+
+
 def existing(address: str) -> str:
     """The address, if a memory is there.
 
     Raises:
         NotAMemoryError: nothing is there, or something else. A command that looks must not make what it looks for.
     """
-    if "://" not in address and not (Path(address).expanduser() / FILE).is_file():
+    if not holds_memory(address):
         raise NotAMemoryError(f"{address!r} holds no memory; name its directory, or make one: python -m langgraph_fluxmem init {address}")
     return address
 

@@ -9,8 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from langgraph_fluxmem.cli.place import argument_of, embedding_of
-from langgraph_fluxmem.ledger.database import FILE
+from langgraph_fluxmem.cli.place import argument_of, embedding_of, holds_memory
 from langgraph_fluxmem.memory import FluxMem
 from langgraph_fluxmem.schema import Namespace
 
@@ -72,7 +71,7 @@ def doctor(address: str | None) -> list[tuple[str, str, str]]:
         )
     if address is None:
         return found
-    if "://" not in address and not (Path(address).expanduser() / FILE).is_file():
+    if not holds_memory(address):
         return [*found, ("memory", f"{address}: none there", f"make one: python -m langgraph_fluxmem init {address}")]
     name = embedding_of(address)
     with FluxMem.open(address, embeddings=name) as mem:

@@ -12,6 +12,7 @@ import numpy as np
 from langgraph_fluxmem.consolidation.facts import ALIKE, content_of
 from langgraph_fluxmem.consolidation.maturity import beta_quantile
 from langgraph_fluxmem.consolidation.means import Means
+from langgraph_fluxmem.consolidation.report import FactsReport
 from langgraph_fluxmem.consolidation.settings import Settings
 from langgraph_fluxmem.digests import digest
 from langgraph_fluxmem.noting import noted
@@ -47,7 +48,7 @@ class Care:
 
     def counts(self) -> dict[str, int]:
         """For the report."""
-        return {name: getattr(self, name) for name in ("looked_at", "redundant", "linked", "split", "enriched", "pruned")}
+        return {name: getattr(self, name) for name in FactsReport.model_fields}
 
 
 def care(means: Means, tended: Sequence[Mapping[str, Any]], since: int, hidden: tuple[str, ...], operation: str) -> Stage:
