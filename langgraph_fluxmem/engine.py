@@ -14,6 +14,7 @@ import numpy as np
 from langgraph_fluxmem.bodies import Bodies
 from langgraph_fluxmem.branches import BranchView
 from langgraph_fluxmem.config import Config
+from langgraph_fluxmem.edits import VectorWrite
 from langgraph_fluxmem.embeddings import Embedder, Matrix
 from langgraph_fluxmem.errors import ClosedError
 from langgraph_fluxmem.index.projections import Projections
@@ -36,7 +37,7 @@ from langgraph_fluxmem.requests import (
     Undo,
     Views,
 )
-from langgraph_fluxmem.schema import Action, Activation, Advice, Namespace, Vector, VectorWrite, Why
+from langgraph_fluxmem.schema import Action, Activation, Advice, Namespace, Vector, Why
 
 K = TypeVar("K")
 V = TypeVar("V")

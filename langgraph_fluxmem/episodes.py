@@ -14,29 +14,13 @@ from typing import Any
 
 from langgraph_fluxmem import reshaping
 from langgraph_fluxmem.digests import digest
+from langgraph_fluxmem.edits import Applied, CommitWrite, EdgeWrite, EvidenceWrite, NodeWrite, Plan, Text, Write
 from langgraph_fluxmem.errors import FeedbackError, UnknownIdError
 from langgraph_fluxmem.learning import evidence as step_evidence
 from langgraph_fluxmem.learning import record, steps_of
 from langgraph_fluxmem.links import node_of
 from langgraph_fluxmem.requests import Apply, EmbedFor, Fetch, Load, Stage
-from langgraph_fluxmem.schema import (
-    Applied,
-    Channel,
-    CommitWrite,
-    EdgeWrite,
-    Episode,
-    EvidenceWrite,
-    Feedback,
-    Namespace,
-    NodeWrite,
-    Outcome,
-    Plan,
-    Provenance,
-    RecalledFact,
-    Step,
-    Text,
-    Write,
-)
+from langgraph_fluxmem.schema import Channel, Episode, Feedback, Namespace, Outcome, Provenance, RecalledFact, Step
 from langgraph_fluxmem.text import check_text, content_hash, terms
 
 SHARED = 0.25

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langgraph_fluxmem.digests import digest
+from langgraph_fluxmem.edits import EdgeWrite, NodeWrite, Write
 from langgraph_fluxmem.links import node_of
 from langgraph_fluxmem.operators.protocol import Cost, Judgement, Operators, Relate
 from langgraph_fluxmem.redundancy import COMPLEMENTARY, DIFFERENT, REDUNDANT, Related, at_odds, distinct, related
 from langgraph_fluxmem.requests import Call, Hidden, Judge, Load, Stage, Views
-from langgraph_fluxmem.schema import EdgeWrite, Namespace, NodeWrite, Write
+from langgraph_fluxmem.schema import Namespace
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.engine import Engine

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph_fluxmem.dates import spelt, time_text
+from langgraph_fluxmem.edits import Text
 from langgraph_fluxmem.kinds import marks
-from langgraph_fluxmem.schema import Text
 from langgraph_fluxmem.storing.fields import text_at
 from langgraph_fluxmem.text import QUESTION, index_terms, is_question, terms
 

@@ -17,13 +17,14 @@ import numpy as np
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
 
+from langgraph_fluxmem.edits import Applied, NodeWrite, Plan, Text, Write
 from langgraph_fluxmem.errors import ConfigError, InvalidContentError, StaleError
 from langgraph_fluxmem.gate import Passed, Told, passed
 from langgraph_fluxmem.indexing import fact_terms
 from langgraph_fluxmem.noting import NOTED, notes_on
 from langgraph_fluxmem.operators.protocol import Cost, Operators
 from langgraph_fluxmem.requests import Apply, EmbedFor, Fetch, Stage
-from langgraph_fluxmem.schema import Applied, Namespace, NodeWrite, Plan, Provenance, Text, Write
+from langgraph_fluxmem.schema import Namespace, Provenance
 from langgraph_fluxmem.storing.values import checked
 from langgraph_fluxmem.text import check_text, content_hash, split
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from langgraph_fluxmem.consolidation import Means, Report, Settings, consolidate
+from langgraph_fluxmem.edits import Applied
 from langgraph_fluxmem.execution import current
 from langgraph_fluxmem.ingestion import Progress, Rememberable
 from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate, check_namespace
@@ -15,7 +16,7 @@ from langgraph_fluxmem.opened import OpenMemory
 from langgraph_fluxmem.operators import Operators, resolve_operators
 from langgraph_fluxmem.presets import PresetName
 from langgraph_fluxmem.reading import Reader
-from langgraph_fluxmem.schema import Activation, Applied, Episode, Feedback, Situation, Step
+from langgraph_fluxmem.schema import Activation, Episode, Feedback, Situation, Step
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from langgraph_fluxmem.edits import Text
 from langgraph_fluxmem.operators.protocol import Cost, ExtractEach, Judgement, Operators
 from langgraph_fluxmem.operators.schemas import ExtractedEach
 from langgraph_fluxmem.requests import Judge, Stage
-from langgraph_fluxmem.schema import Text
 from langgraph_fluxmem.text import content_hash, terms
 
 NOTE = "note"

@@ -18,30 +18,20 @@ from typing import TYPE_CHECKING, Any
 from langgraph_fluxmem import reshaping
 from langgraph_fluxmem.activation import kept_facts
 from langgraph_fluxmem.digests import digest
+from langgraph_fluxmem.edits import EvidenceWrite, NodeWrite, Plan, Text
 from langgraph_fluxmem.episodes import episode_uses, fact_evidence
 from langgraph_fluxmem.errors import ForeignMemoryError, UnknownIdError
 from langgraph_fluxmem.learning.situation import as_text
 from langgraph_fluxmem.operators.protocol import Attribute, Evaluate, Judgement, Operators
 from langgraph_fluxmem.requests import Apply, EmbedFor, Judge, Load, Stage
-from langgraph_fluxmem.schema import (
-    Activation,
-    EvidenceWrite,
-    Feedback,
-    NodeWrite,
-    Plan,
-    Provenance,
-    RecalledFact,
-    Step,
-    TentativeEdit,
-    Text,
-)
+from langgraph_fluxmem.schema import Activation, Feedback, Provenance, RecalledFact, Step, TentativeEdit
 from langgraph_fluxmem.searching import charged
 from langgraph_fluxmem.text import content_hash, terms
 from langgraph_fluxmem.weighing import observed
 
 if TYPE_CHECKING:
+    from langgraph_fluxmem.edits import Write
     from langgraph_fluxmem.operators.schemas import Attributed, Evaluated
-    from langgraph_fluxmem.schema import Write
 
 READ = 2_000
 """Characters of each shown fact, and of each result, that are read."""

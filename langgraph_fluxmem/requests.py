@@ -12,8 +12,9 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from langgraph_fluxmem.edits import Plan
 from langgraph_fluxmem.operators.protocol import Operators, Task
-from langgraph_fluxmem.schema import Namespace, Plan
+from langgraph_fluxmem.schema import Namespace
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.engine import Engine
@@ -77,14 +78,14 @@ class LearnedOf:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Answer: `schema.Applied`. One transaction, idempotent by the plan's operation id."""
+    """Answer: `edits.Applied`. One transaction, idempotent by the plan's operation id."""
 
     plan: Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """Answer: `schema.Applied` of the operation that undid `operation`; with `cascade`, what rests on it too."""
+    """Answer: `edits.Applied` of the operation that undid `operation`; with `cascade`, what rests on it too."""
 
     operation: str
     cascade: bool = False
@@ -100,7 +101,7 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class ApplyAll:
-    """Answer: list of `schema.Applied`. Plans of several namespaces in one transaction: all of them, or none."""
+    """Answer: list of `edits.Applied`. Plans of several namespaces in one transaction: all of them, or none."""
 
     plans: tuple[Plan, ...]
 

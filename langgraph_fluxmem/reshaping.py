@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from langgraph_fluxmem.digests import digest
+from langgraph_fluxmem.edits import EdgeWrite, Write
 from langgraph_fluxmem.ingestion import drafted, fact_write
 from langgraph_fluxmem.links import node_of
 from langgraph_fluxmem.operators.protocol import Judgement, Operators, Reshape
 from langgraph_fluxmem.requests import Call, EmbedFor, Fetch, Judge, Load, Stage
-from langgraph_fluxmem.schema import EdgeWrite, Namespace, RecalledFact, Why, Write
+from langgraph_fluxmem.schema import Namespace, RecalledFact, Why
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.ledger.rows import NodeRow

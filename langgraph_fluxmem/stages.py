@@ -10,26 +10,14 @@ from typing import Any
 from langgraph_fluxmem import activation as forming
 from langgraph_fluxmem import episodes, formation, ingestion, refinement
 from langgraph_fluxmem.config import Config
+from langgraph_fluxmem.edits import Applied, NodeWrite, Plan
 from langgraph_fluxmem.errors import ConfigError, ForeignMemoryError, InvalidContentError
 from langgraph_fluxmem.evidence import check_rounds
 from langgraph_fluxmem.namespaces import check_namespace
 from langgraph_fluxmem.operators import Operators, RuleOperators
 from langgraph_fluxmem.presets import preset_of
 from langgraph_fluxmem.requests import Apply, Call, Load, Stage, Undo
-from langgraph_fluxmem.schema import (
-    RESET,
-    Action,
-    Activation,
-    Advice,
-    Applied,
-    Episode,
-    Feedback,
-    NodeWrite,
-    Plan,
-    Provenance,
-    Situation,
-    Step,
-)
+from langgraph_fluxmem.schema import RESET, Action, Activation, Advice, Episode, Feedback, Provenance, Situation, Step
 from langgraph_fluxmem.signals import weights_of
 from langgraph_fluxmem.text import check_text
 from langgraph_fluxmem.topics import topics

@@ -19,9 +19,10 @@ from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.settings import Settings
 from langgraph_fluxmem.consolidation.snapshot import KIND, cursor_name, looked_up_to, operation_id
 from langgraph_fluxmem.digests import digest
+from langgraph_fluxmem.edits import Applied, EdgeWrite, EvidenceWrite, NodeWrite, Plan, Text, Write
 from langgraph_fluxmem.errors import StaleError
 from langgraph_fluxmem.requests import Call, EmbedFor, Hidden, LearnedOf, Stage
-from langgraph_fluxmem.schema import Applied, EdgeWrite, EvidenceWrite, Namespace, NodeWrite, Plan, Provenance, Text, Write
+from langgraph_fluxmem.schema import Namespace, Provenance
 from langgraph_fluxmem.skills import SkillBook
 from langgraph_fluxmem.skills.model import Skill, Status, Trials
 from langgraph_fluxmem.testing.faults import point

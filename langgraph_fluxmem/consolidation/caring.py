@@ -15,9 +15,9 @@ from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.report import FactsReport
 from langgraph_fluxmem.consolidation.settings import Settings
 from langgraph_fluxmem.digests import digest
+from langgraph_fluxmem.edits import EdgeWrite, NodeWrite, Text, Write
 from langgraph_fluxmem.noting import noted
 from langgraph_fluxmem.requests import Call, EmbedFor, LearnedOf, Load, Stage
-from langgraph_fluxmem.schema import EdgeWrite, NodeWrite, Text, Write
 from langgraph_fluxmem.text import content_hash
 
 if TYPE_CHECKING:

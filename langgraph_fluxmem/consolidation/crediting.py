@@ -6,7 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langgraph_fluxmem.schema import EvidenceWrite, Namespace
+from langgraph_fluxmem.edits import EvidenceWrite
+from langgraph_fluxmem.schema import Namespace
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.engine import Engine

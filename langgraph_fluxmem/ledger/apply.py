@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, exists, func, null, select, update
 
+from langgraph_fluxmem.edits import Applied, Plan
 from langgraph_fluxmem.errors import DimensionMismatchError, EmbeddingMismatchError, LedgerError, StaleError
 from langgraph_fluxmem.ledger.plans import Prepared, encode_ids
 from langgraph_fluxmem.ledger.reads import current_condition, is_live
@@ -27,7 +28,7 @@ from langgraph_fluxmem.ledger.tables import (
     vectors,
 )
 from langgraph_fluxmem.ledger.writer import Transaction
-from langgraph_fluxmem.schema import Applied, Plan, Provenance
+from langgraph_fluxmem.schema import Provenance
 from langgraph_fluxmem.testing import faults
 
 _FIND_OPERATION = Statement(select(operations.c.position).where(operations.c.id == bindparam("id")))

@@ -10,13 +10,14 @@ from typing import Any
 
 from sqlalchemy import bindparam, exists, or_, select, update
 
+from langgraph_fluxmem.edits import NodeWrite, Plan
 from langgraph_fluxmem.ledger.apply import apply
 from langgraph_fluxmem.ledger.plans import prepare
 from langgraph_fluxmem.ledger.reads import current_condition
 from langgraph_fluxmem.ledger.sql import Session, Statement, any_of
 from langgraph_fluxmem.ledger.tables import namespaces, nodes
 from langgraph_fluxmem.ledger.writer import Transaction
-from langgraph_fluxmem.schema import Namespace, NodeWrite, Plan
+from langgraph_fluxmem.schema import Namespace
 
 _PRESENT = (nodes.c.tombstone == 0, nodes.c.erased_by.is_(None))
 _EXPIRED = Statement(

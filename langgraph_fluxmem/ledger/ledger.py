@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import bindparam, select
 
+from langgraph_fluxmem.edits import Applied, Plan
 from langgraph_fluxmem.errors import ClosedError
 from langgraph_fluxmem.ledger import apply as applying
 from langgraph_fluxmem.ledger import expiry, integrity, leases, migrations, reads, reindexing, undo
@@ -24,7 +25,7 @@ from langgraph_fluxmem.ledger.rows import BodyRow, Change, CommitRow, EdgeRow, E
 from langgraph_fluxmem.ledger.sql import Session, Statement
 from langgraph_fluxmem.ledger.tables import meta
 from langgraph_fluxmem.ledger.writer import Transaction, Writer
-from langgraph_fluxmem.schema import Applied, Namespace, Plan, Provenance
+from langgraph_fluxmem.schema import Namespace, Provenance
 
 _EVER = float("-inf")
 """The moment at which nothing has expired."""

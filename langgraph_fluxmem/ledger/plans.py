@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from langgraph_fluxmem.edits import CommitWrite, EdgeWrite, EvidenceWrite, NodeWrite, Plan, Text, VectorWrite
 from langgraph_fluxmem.errors import DimensionMismatchError, InvalidContentError, InvalidNamespaceError, InvalidVectorError
 from langgraph_fluxmem.ledger.tables import SEQ_BITS
-from langgraph_fluxmem.schema import CommitWrite, EdgeWrite, EvidenceWrite, Namespace, NodeWrite, Plan, Text, VectorWrite
+from langgraph_fluxmem.schema import Namespace
 
 Row = dict[str, Any]
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, Select, and_, bindparam, exists, func, litera
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import FromClause
 
+from langgraph_fluxmem.edits import Text
 from langgraph_fluxmem.ledger.rows import Change, CommitRow, EdgeRow, EvidenceRow, NodeRow, OperationRow, RawBody
 from langgraph_fluxmem.ledger.sql import Session, Statement, any_of
 from langgraph_fluxmem.ledger.tables import (
@@ -28,7 +29,7 @@ from langgraph_fluxmem.ledger.tables import (
     undoes,
     vectors,
 )
-from langgraph_fluxmem.schema import RESET, Namespace, Provenance, Text
+from langgraph_fluxmem.schema import RESET, Namespace, Provenance
 
 PROVENANCE = tuple(Provenance.model_fields)
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
 
+from langgraph_fluxmem.edits import Text
 from langgraph_fluxmem.ledger.plans import encode_texts
 from langgraph_fluxmem.ledger.sql import Statement, insert_into
 from langgraph_fluxmem.ledger.tables import meta, nodes
 from langgraph_fluxmem.ledger.writer import Transaction, Writer
-from langgraph_fluxmem.schema import Text
 
 Indexer = Callable[[str, str | None, Mapping[str, Any], Sequence[Text]], Sequence[Text]]
 """(kind, speaker, body, texts) -> the texts with their terms made again."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from langgraph_fluxmem.schema import Channel, EdgeKind, Namespace, NodeKind, Provenance, Text
+from langgraph_fluxmem.edits import Text
+from langgraph_fluxmem.schema import Channel, EdgeKind, Namespace, NodeKind, Provenance
 
 EditKind = Literal["version", "tombstone", "erase", "edge", "evidence", "commit", "undo", "redo"]
 """What an entry of the edit log did to its target. ``version``/``tombstone``/``erase``: a version id. ``edge``: an edge id. ``evidence``:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import and_, bindparam, func, select, update
 
+from langgraph_fluxmem.edits import Applied
 from langgraph_fluxmem.errors import DependentsError, LedgerError, UnknownIdError
 from langgraph_fluxmem.ledger.apply import find_operation, write_edits, write_operation
 from langgraph_fluxmem.ledger.sql import Session, Statement, any_of, insert_into
 from langgraph_fluxmem.ledger.tables import dead, nodes, operations, rests_on, undoes
 from langgraph_fluxmem.ledger.writer import Transaction
-from langgraph_fluxmem.schema import Applied, Provenance
+from langgraph_fluxmem.schema import Provenance
 
 _FIND = Statement(select(operations.c.position).where(operations.c.id == bindparam("id")))
 _IS_DEAD = Statement(select(dead.c.since).where(dead.c.op == bindparam("op"), dead.c.until.is_(None)))

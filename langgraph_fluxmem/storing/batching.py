@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from langgraph.store.base import SearchOp
 
+from langgraph_fluxmem.edits import NodeWrite, Plan, VectorWrite
 from langgraph_fluxmem.errors import DimensionMismatchError
 from langgraph_fluxmem.requests import ApplyAll, Call, Embed, Stage
-from langgraph_fluxmem.schema import Namespace, NodeKind, NodeWrite, Plan, Provenance, Vector, VectorWrite
+from langgraph_fluxmem.schema import Namespace, NodeKind, Provenance, Vector
 from langgraph_fluxmem.storing.fields import Index
 from langgraph_fluxmem.storing.filters import Matcher
 from langgraph_fluxmem.storing.operations import Operations, Write, sorted_out

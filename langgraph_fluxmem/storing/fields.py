@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from langchain_core.embeddings import Embeddings
 from langgraph.store.base import IndexConfig, ensure_embeddings, get_text_at_path, tokenize_path
 
+from langgraph_fluxmem.edits import Text
 from langgraph_fluxmem.errors import ConfigError, InvalidContentError
-from langgraph_fluxmem.schema import Text
 from langgraph_fluxmem.text import content_hash, index_terms
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from langgraph_fluxmem.consolidation.run import BUSY, lease_name
 from langgraph_fluxmem.consolidation.snapshot import snapshot
 from langgraph_fluxmem.operators import Judgement, RuleOperators
 from langgraph_fluxmem.operators.protocol import Induce, Task
-from langgraph_fluxmem.schema import NodeWrite, Plan, Provenance
+from langgraph_fluxmem.edits import NodeWrite, Plan
+from langgraph_fluxmem.schema import Provenance
 
 from .tasks import HERE, box, commit, login, skills, view, world
 

@@ -10,7 +10,7 @@ from langgraph_fluxmem import Episode, Feedback, FluxMem, StaleError, Step
 from langgraph_fluxmem.consolidation import Settings
 from langgraph_fluxmem.consolidation.caring import turned
 from langgraph_fluxmem.consolidation.graph import consolidation_graph
-from langgraph_fluxmem.schema import EvidenceWrite, NodeWrite, Plan
+from langgraph_fluxmem.edits import EvidenceWrite, NodeWrite, Plan
 from langgraph_fluxmem.testing import faults
 from langgraph_fluxmem.testing.models import ScriptedChatModel
 

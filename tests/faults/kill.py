@@ -29,7 +29,8 @@ import numpy as np
 
 from langgraph_fluxmem.errors import FluxMemError
 from langgraph_fluxmem.ledger import Ledger
-from langgraph_fluxmem.schema import CommitWrite, EdgeWrite, EvidenceWrite, NodeWrite, Plan, Provenance, Text, VectorWrite
+from langgraph_fluxmem.edits import CommitWrite, EdgeWrite, EvidenceWrite, NodeWrite, Plan, Text, VectorWrite
+from langgraph_fluxmem.schema import Provenance
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACES = (("kill", "a"), ("kill", "b"))

@@ -17,7 +17,7 @@ from langgraph_fluxmem.graph import KINDS, Evidence, MemoryGraph, vertex_of
 from langgraph_fluxmem.index.projections import Projections
 from langgraph_fluxmem.ledger import Ledger
 from langgraph_fluxmem.ledger.rows import EdgeRow, EvidenceRow
-from langgraph_fluxmem.schema import CommitWrite
+from langgraph_fluxmem.edits import CommitWrite
 
 
 def edge(kind, src, dst, weight=1.0, op=1, commit=None):

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 
 from langgraph_fluxmem.ledger import Ledger
-from langgraph_fluxmem.schema import EdgeWrite, EvidenceWrite, NodeWrite, Plan, Text, VectorWrite
+from langgraph_fluxmem.edits import EdgeWrite, EvidenceWrite, NodeWrite, Plan, Text, VectorWrite
 
 NS = ("acme", "ada")
 DIMS = 8

@@ -10,7 +10,7 @@ import pytest
 from index_writer import NS, unit
 
 from langgraph_fluxmem.errors import DimensionMismatchError
-from langgraph_fluxmem.schema import CommitWrite
+from langgraph_fluxmem.edits import CommitWrite
 
 DOCUMENTS = ["red apple red", "green apple", "blue sky over green hill", "apple pie", "sky", "pie pie pie in the sky"]
 

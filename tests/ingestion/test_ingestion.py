@@ -14,7 +14,8 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph_fluxmem.errors import EmbeddingFailedError, InvalidContentError
 from langgraph_fluxmem.ingestion import drafts, remember
 from langgraph_fluxmem.requests import Apply, EmbedFor, Fetch
-from langgraph_fluxmem.schema import Applied, NodeWrite, Provenance, VectorWrite
+from langgraph_fluxmem.edits import Applied, NodeWrite, VectorWrite
+from langgraph_fluxmem.schema import Provenance
 from langgraph_fluxmem.text import QUESTION, content_hash
 
 NS = ("acme", "ada")

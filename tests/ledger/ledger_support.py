@@ -7,7 +7,8 @@ import itertools
 
 import numpy as np
 
-from langgraph_fluxmem.schema import CommitWrite, EdgeWrite, EvidenceWrite, NodeWrite, Plan, Provenance, Text, VectorWrite
+from langgraph_fluxmem.edits import CommitWrite, EdgeWrite, EvidenceWrite, NodeWrite, Plan, Text, VectorWrite
+from langgraph_fluxmem.schema import Provenance
 
 ADA = ("acme", "ada")
 BOB = ("acme", "bob")

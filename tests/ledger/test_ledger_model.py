@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from langgraph_fluxmem.errors import DependentsError, LedgerError
 from langgraph_fluxmem.ledger import Ledger
-from langgraph_fluxmem.schema import EdgeWrite, VectorWrite
+from langgraph_fluxmem.edits import EdgeWrite, VectorWrite
 
 from ledger_support import ADA, BOB, DIMS, CommitWrite, content_hash, evidence, fact, gone, plan, vector
 

@@ -15,7 +15,7 @@ from langgraph_fluxmem.errors import (
     InvalidVectorError,
     LedgerError,
 )
-from langgraph_fluxmem.schema import EdgeWrite, NodeWrite, Plan, Text, VectorWrite
+from langgraph_fluxmem.edits import EdgeWrite, NodeWrite, Plan, Text, VectorWrite
 from langgraph_fluxmem.testing import faults
 
 from ledger_support import ADA, BOB, DIMS, CommitWrite, content_hash, evidence, fact, gone, plan, remember, vector

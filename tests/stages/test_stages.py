@@ -15,22 +15,8 @@ from langgraph_fluxmem.errors import FeedbackError, ForeignMemoryError, UnknownI
 from langgraph_fluxmem.learned import Learned
 from langgraph_fluxmem.operators import RuleOperators
 from langgraph_fluxmem.requests import Apply, Embed, EmbedFor, Fetch, Hidden, Judge, LearnedOf, Load, Views
-from langgraph_fluxmem.schema import (
-    Activation,
-    Applied,
-    CommitWrite,
-    EdgeWrite,
-    Episode,
-    EvidenceWrite,
-    Feedback,
-    NodeWrite,
-    Provenance,
-    RecalledFact,
-    Situation,
-    Step,
-    TentativeEdit,
-    VectorWrite,
-)
+from langgraph_fluxmem.edits import Applied, CommitWrite, EdgeWrite, EvidenceWrite, NodeWrite, VectorWrite
+from langgraph_fluxmem.schema import Activation, Episode, Feedback, Provenance, RecalledFact, Situation, Step, TentativeEdit
 
 HERE = ("memories",)
 
