@@ -96,7 +96,8 @@ def commit(
 
 def _told(step: Step) -> dict[str, Any]:
     """What of a step is in its episode's digest."""
-    return step.model_dump(mode="json", exclude={"actions"} if step.refused else {"actions", "refused"})
+    unsaid = {name for name in ("refused", "origins") if not getattr(step, name)}
+    return step.model_dump(mode="json", exclude={"actions", *unsaid})
 
 
 def judge(episode_or_run: str, feedback: Feedback, *, namespace: Namespace | None, provenance: Provenance) -> Stage:

@@ -13,7 +13,19 @@ from numpy.typing import NDArray
 from langgraph_fluxmem.learning import FLOOR, Repair, StepMemory, advise, recall_steps
 from langgraph_fluxmem.links import NOTHING_SERVED, Served, TaskLinks
 from langgraph_fluxmem.packed import PackedBody
-from langgraph_fluxmem.schema import RESET, Action, Advice, Namespace, RecalledEpisode, RecalledSkill, RecalledStep, Situation, Vector
+from langgraph_fluxmem.schema import (
+    RESET,
+    Action,
+    Advice,
+    Namespace,
+    Origin,
+    Outcome,
+    RecalledEpisode,
+    RecalledSkill,
+    RecalledStep,
+    Situation,
+    Vector,
+)
 from langgraph_fluxmem.skills import SkillBook, recall_skills
 from langgraph_fluxmem.text import content_hash, terms
 from langgraph_fluxmem.weighing import SignalWeights, Weights
@@ -42,6 +54,8 @@ class Learned:
         self.episodes: dict[str, NodeRow] = {}
         self.by_node: dict[str, NodeRow] = {}
         """Of each node the last written episode that has steps."""
+        self.said: dict[str, set[tuple[Origin, Outcome]]] = {}
+        """Episode version -> the outcomes it was given after it was committed, and by whom."""
         self._acted: tuple[NDArray[np.int64], list[NodeRow]] | None = None
         self._lock = threading.Lock()
 
@@ -58,7 +72,7 @@ class Learned:
             ):
                 self.position = 0
                 self.steps, self.links, self.skills, self.episodes, self.by_node = StepMemory(self.floor), TaskLinks(), SkillBook(), {}, {}
-                self.weighing = SignalWeights()
+                self.weighing, self.said = SignalWeights(), {}
             head = ledger.head(self.namespace)
             rows = [row for row in ledger.nodes(self.namespace, after=self.position, kinds=("episode", "skill")) if row.op <= head]
             evidence = [row for row in ledger.evidence(self.namespace, after=self.position) if row.op <= head]
@@ -76,6 +90,8 @@ class Learned:
         for row in rows:
             assert row.body is not None
             vector = vectors.get(row.texts[0].hash) if row.texts else None
+            if "of" in row.body and row.body["outcome"] != "unknown":
+                self.said.setdefault(row.body["of"], set()).add((row.body["origin"], row.body["outcome"]))
             packed = PackedBody(row.body)
             held = self.episodes[row.id] = replace(row, body=packed)
             if packed.acted:

@@ -20,10 +20,11 @@ from langgraph_fluxmem.errors import StateError
 from langgraph_fluxmem.execution import Execution
 from langgraph_fluxmem.learning import Repair, ended_badly, repair_after
 from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate
+from langgraph_fluxmem.origins import USUAL
 from langgraph_fluxmem.pending import Pending, credited, held_open, shown_by, taken, tentative
 from langgraph_fluxmem.reading import Reader, StateReader, get
 from langgraph_fluxmem.requests import Stage
-from langgraph_fluxmem.schema import Activation, Episode, Feedback, Step
+from langgraph_fluxmem.schema import Activation, Episode, Feedback, Origin, Step
 from langgraph_fluxmem.state import CHANNELS
 from langgraph_fluxmem.trace import Trace, appended, steps_of
 
@@ -211,8 +212,11 @@ class _Bodies:
         outcome = feedback.outcome if feedback.outcome != "unknown" else memory.get("outcome", "unknown")
         yield from refinement.check_ids(activation, (*feedback.used, *feedback.harmful), mem.id)
         open_: Pending = memory.get("pending", {})
-        told = {"detail": feedback.detail[:DETAIL], "origin": feedback.origin} if feedback.detail else memory.get("told", {})
+        told: dict[str, Any] = (
+            {"detail": feedback.detail[:DETAIL], "origin": feedback.origin} if feedback.detail else memory.get("told", {})
+        )
         metadata: dict[str, Any] = {"feedback": told} if told else {}
+        judge: Origin = feedback.origin if feedback.outcome != "unknown" else told.get("origin", USUAL["outcome"])
         cursor = get(state, "memory_cursor")
         if self.reader.from_messages:
             task, steps, cursor = self.reader.message_steps(state, task=activation.situation.task)
@@ -228,6 +232,7 @@ class _Bodies:
             score=sum(step.progress for step in steps),
             id=get(state, "memory_episode_id"),
             metadata=metadata,
+            origins={} if judge == USUAL["outcome"] else {"outcome": judge},
         )
         provenance = run.provenance.model_copy(update={"lineage": channel.get("lineage")})
         committed: str = yield from mem.stages.commit(

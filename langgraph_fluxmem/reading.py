@@ -139,7 +139,7 @@ class StateReader:
                 )
                 seen = text
             if not message.tool_calls and message.text:
-                steps.append(Step(observation=seen, action=None, result=message.text, shown=tuple(shown)))
+                steps.append(Step(observation=seen, action=None, result=message.text, shown=tuple(shown), origins={"result": "agent"}))
         return task, tuple(steps), messages[-1].id if messages else None
 
     def _message_situation(self, state: Any) -> Situation:

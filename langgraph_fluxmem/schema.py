@@ -115,6 +115,8 @@ class Step(_Input):
     """Ids of facts that supported this step [F: E_ground]."""
     harmful: tuple[str, ...] = ()
     """Ids of facts that misled it."""
+    origins: dict[Literal["observation", "action", "result", "notes"], Origin] = Field(default_factory=dict)
+    """Where fields come from, other than usual (`origins.USUAL`)."""
 
 
 class Episode(_Input):
@@ -126,6 +128,8 @@ class Episode(_Input):
     score: float | None = Field(default=None, allow_inf_nan=False)
     id: str | None = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    origins: dict[Literal["task", "outcome"], Origin] = Field(default_factory=dict)
+    """Where fields come from, other than usual: a task from the user, an outcome from the environment (`origins.USUAL`)."""
 
 
 class Feedback(_Input):

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from langgraph_fluxmem.digests import digest
 from langgraph_fluxmem.learning import derived
 from langgraph_fluxmem.learning.situation import FUNCTION_WORDS, MAX_SPAN, as_text, parse, words
+from langgraph_fluxmem.origins import counts
 from langgraph_fluxmem.packed import acted
 from langgraph_fluxmem.schema import Action, Outcome
 from langgraph_fluxmem.skills.model import Done, Skill, follow, followed
@@ -52,6 +53,8 @@ class Attempt:
     op: int
     metadata: Mapping[str, Any]
     name: str = ""
+    counts: bool = True
+    """Whether the outcome comes from somebody whose word counts (`origins.JUDGES`)."""
 
     @property
     def leading(self) -> tuple[Act, ...]:
@@ -77,11 +80,9 @@ def read(learned: Learned, ids: Iterable[str]) -> list[Attempt]:
             continue
         acts = _acts(learned, id, row.body)
         if acts:
-            attempts.append(
-                Attempt(
-                    id, row.body["task"], _outcome(row.body["outcome"], acts), acts, row.op, row.body.get("metadata", {}), row.body["id"]
-                )
-            )
+            body, outcome = row.body, _outcome(row.body["outcome"], acts)
+            known = counts(body, outcome, learned.said.get(id, ()))
+            attempts.append(Attempt(id, body["task"], outcome, acts, row.op, body.get("metadata", {}), body["id"], known))
     return sorted(attempts, key=lambda attempt: (attempt.op, attempt.id))
 
 

@@ -118,7 +118,7 @@ def _job(members: Sequence[str], skills: Sequence[Held], fresh: set[str], learne
         for held in skills:
             skill = held.skill
             outcome = trial(skill, attempt)
-            if outcome is not None and attempt.op > skill.position:
+            if outcome is not None and attempt.counts and attempt.op > skill.position:
                 trials.append([attempt.id, skill.node, outcome, context_of(skill, attempt)])
             if outcome and attempt.id not in explained and _leaves_nothing(attempt.leading, follow(skill, attempt.acts) or ()):
                 explained.append(attempt.id)

@@ -52,6 +52,8 @@ def record(episode: Episode) -> dict[str, Any]:
         entry |= {key: value for key, value in told.items() if value}
         if step.used:
             entry["used"] = list(step.used)
+        if step.origins:
+            entry["origins"] = dict(step.origins)
         if step.action is not None:
             made = template(step.action, scene)
             entry["template"] = [refer(level) for level in (made.key, *made.patterns)]
@@ -60,7 +62,7 @@ def record(episode: Episode) -> dict[str, Any]:
             entry["links"] = [refer(link) for link in links(step.action, made, scene)]
             entry["moment"] = [refer(pattern) for pattern in moment(scene)]
         steps.append(entry)
-    return {
+    body = {
         "version": VERSION,
         "task": episode.task,
         "outcome": episode.outcome,
@@ -69,6 +71,7 @@ def record(episode: Episode) -> dict[str, Any]:
         "steps": steps,
         "strings": list(table),
     }
+    return {**body, "origins": dict(episode.origins)} if episode.origins else body
 
 
 def steps_of(body: Mapping[str, Any]) -> list[Step]:
@@ -90,6 +93,7 @@ def steps_of(body: Mapping[str, Any]) -> list[Step]:
             refused=entry.get("refused", False),
             notes=tuple(entry.get("notes", ())),
             used=tuple(entry.get("used", ())),
+            origins=entry.get("origins", {}),
         )
         for entry in body["steps"]
     ]
