@@ -263,11 +263,11 @@ def plot(path: Path, all_results: dict[tuple[str, int], list[Result]]) -> None:
     figure.savefig(path, dpi=120)
 
 
-def run(courses: Sequence[Course], variants: Sequence[str], resume: Path) -> dict[tuple[str, int], list[Result]]:
+def run(courses: Sequence[Course], variants: Sequence[str], resume: Path, seen: Path | None = None) -> dict[tuple[str, int], list[Result]]:
     """Run what is not on disk yet."""
     resume.mkdir(parents=True, exist_ok=True)
     embeddings = CachedEmbeddings("minilm")
-    pages = Pages()
+    pages = Pages(seen)
     found: dict[tuple[str, int], list[Result]] = {}
     started = time.monotonic()
     try:
@@ -293,6 +293,8 @@ def run(courses: Sequence[Course], variants: Sequence[str], resume: Path) -> dic
                 print(f"[{time.monotonic() - started:5.0f} s] {variant}, seed {base.seed}: {said}", file=sys.stderr, flush=True)
     finally:
         pages.close()
+        at = pages.browser
+        print(f"pages asked for {at.asked}, shown by the browser {at.shown}, otherwise when shown again {at.moved}", file=sys.stderr)
     return found
 
 
@@ -309,6 +311,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--variants", default="none,trajectory,static,refine,full,practice", help=f"some of {', '.join(VARIANTS)}")
     parser.add_argument("--drift", action="store_true")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="where finished runs are kept (default: a fresh temporary folder)")
+    parser.add_argument(
+        "--pages", type=Path, metavar="FILE", help="where pages that the browser has shown are kept (default: until it ends)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw share solved along the stream (needs matplotlib)")
     args = parser.parse_args(argv)
@@ -325,7 +330,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := [variant for variant in variants if variant not in VARIANTS]:
         parser.error(f"there is no variant {unknown[0]!r}; expected some of {', '.join(VARIANTS)}")
     courses = [Course(tuple(families), tuple(unseen), args.instances, int(seed), args.drift) for seed in args.seeds.split(",")]
-    found = run(courses, variants, args.resume or Path(tempfile.mkdtemp(prefix="fluxmem-miniwob-runs-")))
+    found = run(courses, variants, args.resume or Path(tempfile.mkdtemp(prefix="fluxmem-miniwob-runs-")), args.pages)
     made = rows({key: measures(results) for key, results in found.items()}, drift=args.drift)
     shown = [{key: interval(row, key) for key in ("variant", *KEYS, "seeds")} for row in made]
     print_table(shown, ("variant", *KEYS, "seeds"))

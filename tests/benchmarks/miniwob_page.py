@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.driver import MiniWoB
 from tests.benchmarks.explorer import mentioned, normalise
+from tests.benchmarks.miniwob_seen import Browser, Seen
 
 Page = dict[str, Any]
 Candidate = tuple[str, dict[str, Any], Any, Any]
@@ -80,20 +82,18 @@ def label(element: Mapping[str, Any], page: Page) -> str:
 
 
 class Pages:
-    """The pages of one browser, as they are or `drifted`."""
+    """The pages of one browser, as they are or `drifted`; `seen` is the file of those it has shown (`miniwob_seen`)."""
 
-    def __init__(self) -> None:
-        self._browser: MiniWoB | None = None
+    def __init__(self, seen: Path | None = None, browser: Callable[[], Browser] = MiniWoB) -> None:
+        self.browser = Seen(browser, seen)
         self._drifted = False
         self._accepted = True
         self._last: Page = {}
 
     def reset(self, family: str, instance: str, *, drifted: bool) -> Page:
         """A fresh page; the same (family, instance) is the same page."""
-        if self._browser is None:
-            self._browser = MiniWoB()
         self._drifted, self._accepted = drifted, not drifted
-        return self._seen(self._browser.reset(family, instance))
+        return self._seen(self.browser.reset(family, instance))
 
     def step(self, driven: Sequence[Any]) -> Page:
         """Do an action (`explorer.to_driver`). Under the consent bar only accepting does anything. A page that lost the element is over."""
@@ -102,12 +102,10 @@ class Pages:
             return self._seen(self._last)
         if not self._accepted:
             return self._seen(self._last)
-        assert self._browser is not None
-        return self._seen(self._browser.step(tuple(driven)))
+        return self._seen(self.browser.step(tuple(driven)))
 
     def close(self) -> None:
-        if self._browser is not None:
-            self._browser.close()
+        self.browser.close()
 
     def _seen(self, page: Page) -> Page:
         self._last = page

@@ -7,6 +7,7 @@ import pytest
 
 from tests.benchmarks import miniwob, miniwob_page
 from tests.benchmarks.miniwob_agents import Seat, Trajectories, build, choose, fit, masked, open_memory
+from tests.benchmarks.miniwob_seen import Seen
 
 
 def element(ref, tag, text, x=0, y=0, **more):
@@ -75,13 +76,63 @@ def test_a_consent_bar_blocks_until_it_is_accepted():
         def step(self, driven):
             return page(done=True, r=1)
 
-    pages = miniwob_page.Pages()
-    pages._browser = Browser()
+        def close(self):
+            pass
+
+    pages = miniwob_page.Pages(browser=Browser)
     first = pages.reset("f", "1", drifted=True)
     assert first["els"][0]["text"] == "Accept"
     assert not pages.step(("CLICK", 3))["done"]
     assert "Accept" not in [e["text"] for e in pages.step(("CLICK", miniwob_page.ACCEPT))["els"]]
     assert pages.step(("CLICK", 3))["done"]
+
+
+def test_a_page_is_asked_of_the_browser_once_by_all_who_share_the_file(tmp_path):
+    asked = []
+
+    class Browser:
+        def reset(self, family, instance):
+            asked.append((family, instance))
+            return page()
+
+        def step(self, driven):
+            asked.append(driven)
+            return page(done=driven[1] == 3, r=1)
+
+        def close(self):
+            pass
+
+    first, second = (Seen(Browser, tmp_path / "pages") for _ in range(2))
+    ways = [first.reset("f", 1), first.step(("CLICK", 1)), first.step(("CLICK", 3))]
+    assert asked == [("f", "1"), ("CLICK", 1), ("CLICK", 3)]
+    assert [second.reset("f", "1"), second.step(("CLICK", 1)), second.step(("CLICK", 3))] == ways
+    assert (second.asked, second.shown) == (3, 0)
+    asked.clear()
+    second.reset("f", "1")
+    second.step(("CLICK", 1))
+    second.step(("TYPE", 2, "ada"))  # a way that was not gone before: what was done on this page is done again
+    second.step(("CLICK", 1))
+    assert asked == [("f", "1"), ("CLICK", 1), ("TYPE", 2, "ada"), ("CLICK", 1)]
+    assert (second.shown, second.moved) == (4, 0)
+
+
+def test_a_page_that_comes_out_otherwise_is_counted():
+    shown = iter((0, 1, 0, 2, 3))
+
+    class Browser:
+        def reset(self, family, instance):
+            return page(r=next(shown))
+
+        def step(self, driven):
+            return page(r=next(shown))
+
+    pages = Seen(Browser)
+    pages.reset("f", 1)
+    pages.step(("CLICK", 1))
+    pages.reset("f", 1)
+    pages.step(("CLICK", 1))
+    assert pages.step(("CLICK", 2))["r"] == 3
+    assert pages.moved == 1
 
 
 def seat(**more):
