@@ -193,13 +193,14 @@ def situation(state: State) -> Situation:
 def feedback(before: Frame, after: Frame, *, flipped: bool = False) -> Feedback:
     """What the game itself says of one step: points gained as progress, a lost game as loss, the end.
 
-    `flipped` turns it around: no points where there were some, a point where there were none, no loss where the game was lost.
+    `flipped` turns it around: no points where there were some, a point where there were none; at the end a win is a loss and a loss a win.
     """
     gained = (after.score - before.score) / after.max_score
     if flipped:
         gained = 0.0 if gained > 0 else 1 / after.max_score
-    outcome = "success" if after.won else "failure" if after.done else "unknown"
-    return Feedback(outcome=outcome, progress=gained, loss=1.0 if after.lost and not flipped else 0.0, done=after.done)
+    won, lost = (after.done and not after.won, after.won) if flipped else (after.won, after.lost)
+    outcome = "success" if won else "failure" if after.done else "unknown"
+    return Feedback(outcome=outcome, progress=gained, loss=1.0 if lost else 0.0, done=after.done)
 
 
 def play(agent: Agent, seat: Seat, thread: str, episode: str, *, durability: Durability = "async") -> State:

@@ -1,12 +1,14 @@
 """MiniWoB++ pages: a stream of instances of several families, each tried once, then frozen memory on new instances and on unseen families.
 
     python -m tests.benchmarks.miniwob --families a,b --unseen c,d --seeds 1,2 --instances 12 --variants none,trajectory,static,refine,full,practice
-                                       [--families-file FILE] [--drift] [--json FILE] [--plot FILE] [--resume DIR]
+                                       [--families-file FILE] [--drift] [--flip SHARE] [--json FILE] [--plot FILE] [--resume DIR]
+                                       [--pages FILE]
 
 Needs: pip install miniwob selenium; Debian packages chromium and chromium-driver. All variants share explorer, features, grounding and
 embedding. With `--drift` pages change in the middle of the stream (`miniwob_page.drifted`) and each task may be tried three times. `full`
 replays its successes without one of their steps; `practice` spends as many steps on trying past tasks again. What is done is kept under
-`--resume` by seed and variant, so that a run that was cut short goes on.
+`--resume` by seed and variant, so that a run that was cut short goes on, and what the browser showed under `--pages` (`miniwob_seen`).
+`refine!loss` is a variant without a part of learning (`ablation`); `--flip` tells the memory the wrong outcome of a share of the attempts.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from langgraph_fluxmem import Episode, Step
-from tests.benchmarks import explorer, miniwob_page
+from tests.benchmarks import ablation, explorer, miniwob_agents, miniwob_page
 from tests.benchmarks.common import CachedEmbeddings, print_table, write_json
 from tests.benchmarks.miniwob_agents import NAMESPACE, VARIANTS, Flux, NoMemory, Seat, build, open_memory
 from tests.benchmarks.miniwob_page import Pages
@@ -62,6 +64,8 @@ T95 = (
     2.086,
 )
 """Student's t, two-sided 95%, for 1 to 20 degrees of freedom."""
+PARTS = {**ablation.PARTS, "fast": ((miniwob_agents, "FAST", lambda _: math.inf),)}
+"""What `refine!part` can leave out: parts of learning, and the agent's fast path."""
 Result = dict[str, Any]
 
 
@@ -75,6 +79,7 @@ class Course:
     seed: int
     drift: bool
     variant: str = ""
+    flip: float = 0.0
 
     def stream(self) -> list[tuple[str, str]]:
         """(family, instance), shuffled."""
@@ -90,8 +95,12 @@ class Course:
     @property
     def key(self) -> str:
         """Names its results on disk."""
-        said = json.dumps([self.families, self.unseen, self.instances, self.drift], sort_keys=True)
+        said = json.dumps([self.families, self.unseen, self.instances, self.drift, *([self.flip] if self.flip else [])], sort_keys=True)
         return f"{self.variant}-seed{self.seed}-{hashlib.sha256(said.encode()).hexdigest()[:10]}"
+
+    def flipped(self, *what: object) -> bool:
+        """Whether feedback is turned around here."""
+        return random.Random(f"flip/{self.seed}/{what}").random() < self.flip
 
 
 class Session:
@@ -100,7 +109,7 @@ class Session:
     def __init__(self, course: Course, pages: Pages, embeddings: CachedEmbeddings, folder: Path) -> None:
         self.course = course
         self.pages = pages
-        self.memory: NoMemory = open_memory(course.variant, embeddings, folder)
+        self.memory: NoMemory = open_memory(course.variant.partition("!")[0], embeddings, folder)
         self.agent = build(self.memory)
         self.extra = 0
         self.past: list[tuple[str, str, bool]] = []
@@ -143,10 +152,11 @@ class Session:
         page = self.pages.reset(family, instance, drifted=drifted)
         if page["done"]:
             return False, 0
-        replays = learn and not extra and self.course.variant == "full"
-        seat = Seat(self.pages, page, random.Random(f"{self.course.seed}/{family}/{name}"), learn and not replays, tabu)
+        replays = learn and not extra and self.course.variant.startswith("full")
+        flipped = learn and self.course.flipped(family, name)
+        seat = Seat(self.pages, page, random.Random(f"{self.course.seed}/{family}/{name}"), learn and not replays, tabu, flipped)
         state = self.agent.invoke({"memory_episode_id": f"{family}-{name}"}, {"recursion_limit": 200}, context=seat)
-        solved, steps = state.get("progress", 0.0) > 0, len(seat.driven)
+        solved, steps = state.get("progress", 0.0) > 0, len(seat.driven)  # as it was told
         if learn:
             self.memory.record.add(self.memory.vector(page), solved=solved)
             self.memory.keep(state, page)
@@ -154,7 +164,7 @@ class Session:
             given = state.get("given", [])
             self.consolidate(family, instance, drifted, given, state, solved=solved, name=name)
         self.extra += steps if extra else 0
-        return solved, steps
+        return seat.solved, steps
 
     def consolidate(self, family: str, instance: str, drifted: bool, given: list[Any], state: Any, *, solved: bool, name: str) -> None:
         """Stage III by replay: of a success, leave out one step after the other as long as it stays one; what remains is committed."""
@@ -197,7 +207,7 @@ class Session:
             seen.append(dict(miniwob_page.observation(page)))
             page = self.pages.step(explorer.to_driver(found))
             self.extra += count
-        return seen if page["done"] and page["r"] >= 1 else None
+        return seen if (page["done"] and page["r"] >= 1) != self.course.flipped(family, instance, self.extra) else None
 
 
 def measures(results: Sequence[Result]) -> dict[str, float]:
@@ -224,7 +234,7 @@ def rows(found: dict[tuple[str, int], dict[str, float]], *, drift: bool) -> list
     """A row per variant, and per pair of `COMPARE` that was run: means over seeds, and the half-width of the 95% t-interval."""
     variants = list(dict.fromkeys(variant for variant, _ in found))
     series = {variant: {seed: row for (name, seed), row in found.items() if name == variant} for variant in variants}
-    for one, other in COMPARE:
+    for one, other in (*COMPARE, *((variant, variant.partition("!")[0]) for variant in variants if "!" in variant)):
         if one in series and other in series:
             both = sorted(series[one].keys() & series[other].keys())
             series[f"{one} - {other}"] = {seed: {key: series[one][seed][key] - series[other][seed][key] for key in KEYS} for seed in both}
@@ -280,12 +290,13 @@ def run(courses: Sequence[Course], variants: Sequence[str], resume: Path, seen: 
                     if variant == "practice":
                         allowance = [result["extra"] for result in found["full", base.seed] if result["part"] == "stream"]
                     folder = Path(tempfile.mkdtemp(prefix="fluxmem-miniwob-"))
-                    session = Session(course, pages, embeddings, folder)
-                    try:
-                        results = session.run(allowance)
-                    finally:
-                        session.memory.close()
-                        shutil.rmtree(folder, ignore_errors=True)
+                    with ablation.without(variant.split("!")[1:], PARTS):
+                        session = Session(course, pages, embeddings, folder)
+                        try:
+                            results = session.run(allowance)
+                        finally:
+                            session.memory.close()
+                            shutil.rmtree(folder, ignore_errors=True)
                     kept.write_text(json.dumps(results), encoding="utf-8")
                 found[variant, base.seed] = json.loads(kept.read_text(encoding="utf-8"))
                 row = measures(found[variant, base.seed])
@@ -310,6 +321,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--instances", type=int, default=12)
     parser.add_argument("--variants", default="none,trajectory,static,refine,full,practice", help=f"some of {', '.join(VARIANTS)}")
     parser.add_argument("--drift", action="store_true")
+    parser.add_argument("--flip", type=float, default=0.0, metavar="SHARE", help="turn the outcome of this share of attempts around")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="where finished runs are kept (default: a fresh temporary folder)")
     parser.add_argument(
         "--pages", type=Path, metavar="FILE", help="where pages that the browser has shown are kept (default: until it ends)"
@@ -327,9 +339,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     variants = args.variants.split(",")
     if "practice" in variants and "full" not in variants[: variants.index("practice")]:
         parser.error("practice spends what full spent: name full before it")
-    if unknown := [variant for variant in variants if variant not in VARIANTS]:
+    if unknown := [variant for variant in variants if variant.partition("!")[0] not in VARIANTS]:
         parser.error(f"there is no variant {unknown[0]!r}; expected some of {', '.join(VARIANTS)}")
-    courses = [Course(tuple(families), tuple(unseen), args.instances, int(seed), args.drift) for seed in args.seeds.split(",")]
+    if unknown := [part for variant in variants for part in variant.split("!")[1:] if part not in PARTS]:
+        parser.error(f"there is no part {unknown[0]!r}; parts are {', '.join(PARTS)}")
+    courses = [
+        Course(tuple(families), tuple(unseen), args.instances, int(seed), args.drift, flip=args.flip) for seed in args.seeds.split(",")
+    ]
     found = run(courses, variants, args.resume or Path(tempfile.mkdtemp(prefix="fluxmem-miniwob-runs-")), args.pages)
     made = rows({key: measures(results) for key, results in found.items()}, drift=args.drift)
     shown = [{key: interval(row, key) for key in ("variant", *KEYS, "seeds")} for row in made]

@@ -57,7 +57,9 @@ class Seat:
         learn: whether the attempt is learned from.
         tabu: (actions before, action) that ended this page badly.
         touched, driven: elements used and driver actions done in this attempt.
+        flipped: the outcome is told the other way around, to see what wrong feedback does.
         rate: share of similar tasks that were solved.
+        solved: whether this page was.
 
     """
 
@@ -66,9 +68,11 @@ class Seat:
     rng: random.Random
     learn: bool
     tabu: set[tuple[tuple[str, ...], str]]
+    flipped: bool = False
     touched: set[int] = field(default_factory=set)
     driven: list[tuple[Any, ...]] = field(default_factory=list)
     rate: float = 0.0
+    solved: bool = False
 
 
 class Record:
@@ -226,10 +230,11 @@ def build(memory: NoMemory) -> Any:
         seat.touched.add(driven[1])
         seat.driven.append(driven)
         ended = bool(seat.page["done"])
-        solved = ended and seat.page["r"] >= 1
+        seat.solved = ended and seat.page["r"] >= 1
+        done = ended or len(seat.driven) >= LIMIT
+        solved = done and seat.solved != seat.flipped
         if ended and not solved:
             seat.tabu.add((before, str(driven)))
-        done = ended or len(seat.driven) >= LIMIT
         progress = 1.0 if solved else -1.0 if ended else 0.0
         outcome: Literal["success", "failure", "unknown"] = "unknown" if not done else "success" if solved else "failure"
         return {

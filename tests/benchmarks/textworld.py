@@ -8,7 +8,7 @@ full (with skills, consolidated by rules every five games), replay (with counter
 again for as many commands as replay's replays took). All share explorer, slots, templates and credit. With F = `--first-game` and
 n = `--games` the stream is games F..F+n-1, new games are the next 20, other games 20 of the test split from F+n+20 on.
 
-`refine!loss` is a variant without a part of learning (see `tests.benchmarks.textworld_ablation`).
+`refine!loss` is a variant without a part of learning (see `tests.benchmarks.ablation`).
 
 With `--data DIR` every game is kept as it is played: the same command goes on where it was cut short, and plays nothing twice.
 """
@@ -28,7 +28,7 @@ from langgraph_fluxmem.demo.memories import VARIANTS
 from langgraph_fluxmem.demo.report import KEYS, Row, plot, shown, write_json
 from langgraph_fluxmem.demo.run import Options, positive, run, seeds, summary
 from langgraph_fluxmem.demo.session import Event, Finished
-from tests.benchmarks.textworld_ablation import PARTS, take_out
+from tests.benchmarks.ablation import PARTS, take_out
 
 COMPARE = (
     ("full", "refine"),
@@ -83,6 +83,11 @@ def measure(options: Options, plotted: Path | None = None) -> list[Row]:
     return made
 
 
+def _take_out(parts: Sequence[str]) -> None:
+    """In a variant's own process, to its end."""
+    take_out(parts)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.textworld", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -119,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             flip=args.flip,
             data=args.data,
             once=True,
-            without=take_out,
+            without=_take_out,
             compare=(*COMPARE, *((variant, variant.partition("!")[0]) for variant in variants if "!" in variant)),
         ),
         args.plot,
