@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from langgraph_fluxmem.learning import FLOOR, Repair, StepMemory, advise, recall_steps
+from langgraph_fluxmem.learning import FLOOR, Repair, StepMemory, advise, recall_steps, steps_behind
 from langgraph_fluxmem.links import NOTHING_SERVED, Served, TaskLinks
 from langgraph_fluxmem.packed import PackedBody
 from langgraph_fluxmem.schema import (
@@ -160,6 +160,16 @@ class Learned:
             return NOTHING_SERVED
         with self._lock:
             return self.links.served(vector, terms(task))
+
+    def links_behind(self, vector: Vector, task: str, nodes: Sequence[str]) -> dict[str, list[tuple[str, float, float, float]]]:
+        """Node -> the past tasks that speak for or against it for this one; see `links.TaskLinks.behind`."""
+        with self._lock:
+            return self.links.behind(vector, terms(task), nodes)
+
+    def steps_behind(self, situation: Situation, task_vector: Vector | None) -> dict[str, list[tuple[str, float]]]:
+        """Template key -> the past steps whose evidence is summed for it; see `learning.steps_behind`."""
+        with self._lock:
+            return steps_behind(self.steps, situation, task_vector) if self.steps.steps else {}
 
     def weights(self, configured: Mapping[str, float], fixed: Collection[str] = ()) -> Weights:
         """The weights of signals as configured, and by how much they are shifted; see `weighing.SignalWeights`."""

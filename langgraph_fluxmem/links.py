@@ -218,6 +218,20 @@ class TaskLinks:
         kept = np.flatnonzero(score)
         return Served([self._names[fact] for fact in facts[kept].tolist()], score[kept])
 
+    def behind(self, vector: Vector, words: Iterable[str], facts: Iterable[str]) -> dict[str, list[tuple[str, float, float, float]]]:
+        """Fact node -> the past tasks that speak for or against it for a task (d,) of these words: (episode, likeness, for, against), the one
+        that says most first. `served` is the sum of likeness times for less against."""
+        out: dict[str, list[tuple[str, float, float, float]]] = {node: [] for node in facts}
+        alike = self.likeness(vector, words)
+        wanted = {self._facts[node]: node for node in out if node in self._facts}
+        for (row, column), at in self._places.items():
+            node = wanted.get(column)
+            if node is not None and alike[row]:
+                out[node].append((self._tasks.names[row], float(alike[row]), self._counts[0][at], self._counts[1][at]))
+        for found in out.values():
+            found.sort(key=lambda link: (-abs(link[1] * (link[2] - link[3])), link[0]))
+        return out
+
     def counts(self) -> dict[tuple[str, str], tuple[float, float]]:
         """(episode, fact node) -> (for, against); what `verify` compares."""
         tasks = self._tasks.names

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from langgraph_fluxmem.consolidation import Means, Report, Settings, consolidate
 from langgraph_fluxmem.edits import Applied
 from langgraph_fluxmem.execution import current
+from langgraph_fluxmem.explaining import Explanation
 from langgraph_fluxmem.ingestion import Progress, Rememberable
 from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate, check_namespace
 from langgraph_fluxmem.nodes import MemoryNodes, activation_of, fluxmem_nodes
@@ -347,6 +348,23 @@ class FluxMem(OpenMemory):
     async def alog(self, *, namespace: Sequence[str] | None = None, limit: int = 100) -> list[OperationRow]:
         """Async twin of `log`."""
         return await self._arun(self.stages.log(namespace=namespace, limit=limit))
+
+    def explain(self, target: Activation | str, *, namespace: Sequence[str] | None = None) -> Explanation:
+        """Why an activation holds what it holds, or what an id names: of a version, node, step, episode, run or commit. Writes nothing.
+
+        Of an activation: each signal's share, the past tasks that speak for a thing with the evidence and the operations behind them, and
+        what the same recall would bring had nothing been learned (`RecallExplanation`). Of an id: versions, origin, edges, evidence and
+        what rests on it (`NodeExplanation`). Either is an object; ``str`` of it is text, and a notebook shows it as HTML. `namespace`
+        narrows an id to what stands there.
+
+        Raises:
+            UnknownIdError: nothing is called so, or in several namespaces. ForeignMemoryError: an activation of another memory.
+        """
+        return self._run(self.stages.explain(target, namespace=namespace))
+
+    async def aexplain(self, target: Activation | str, *, namespace: Sequence[str] | None = None) -> Explanation:
+        """Async twin of `explain`."""
+        return await self._arun(self.stages.explain(target, namespace=namespace))
 
     def verify(self) -> list[str]:
         """Compare every projection with the ledger, and the ledger with itself: one line for each difference, none when all is well."""

@@ -327,6 +327,12 @@ class Activation(BaseModel):
         self._advisor = advisor
         return self
 
+    def _repr_html_(self) -> str:
+        """What came to mind, for a notebook: every stored text is escaped."""
+        from langgraph_fluxmem.explaining.html import activation_html  # noqa: PLC0415 - it tells of this class
+
+        return activation_html(self)
+
     @property
     def pruned(self) -> frozenset[str]:
         """Ids that this step's edits have cut."""

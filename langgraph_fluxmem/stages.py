@@ -13,6 +13,7 @@ from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.edits import Applied, NodeWrite, Plan
 from langgraph_fluxmem.errors import ConfigError, ForeignMemoryError, InvalidContentError
 from langgraph_fluxmem.evidence import check_rounds
+from langgraph_fluxmem.explaining import explain_activation, explain_id
 from langgraph_fluxmem.namespaces import check_namespace
 from langgraph_fluxmem.operators import Operators, RuleOperators
 from langgraph_fluxmem.presets import preset_of
@@ -162,6 +163,16 @@ class Stages:
     def topics(self, *, namespace: Sequence[str], limit: int) -> Stage:
         """The weightiest topics of a namespace."""
         return (yield from topics(check_namespace(namespace), limit))
+
+    def explain(self, target: Activation | str, *, namespace: Sequence[str] | None) -> Stage:
+        """Why an activation holds what it holds, or what an id names."""
+        where = None if namespace is None else check_namespace(namespace)
+        if isinstance(target, str):
+            return (yield from explain_id(target, namespace=where, half_life=self.config.half_life))
+        if not isinstance(target, Activation):
+            raise InvalidContentError(f"explain() got a {type(target).__name__}; give an activation, or the id of anything in memory")
+        restored: Activation = yield from self.restore(target)
+        return (yield from explain_activation(restored, config=self.config, lexical=self.lexical))
 
     def undo(self, operation: str, *, cascade: bool) -> Stage:
         """Undo an operation by its id."""

@@ -11,7 +11,7 @@ import typer
 
 from langgraph_fluxmem.cli import show
 from langgraph_fluxmem.cli.place import found_namespaces, namespace_of, opened
-from langgraph_fluxmem.errors import FluxMemError
+from langgraph_fluxmem.errors import FluxMemError, UnknownIdError
 
 FOUND = 3
 """Exit status of `verify` and `doctor` when something is wrong."""
@@ -82,6 +82,28 @@ def recall(  # noqa: PLR0917 - options of a command are given by name
         show.table(
             "episodes", ("outcome", "task", "id"), [(found.outcome, show.one_line(found.task), found.id) for found in activation.episodes]
         )
+
+
+@app.command()
+def explain(  # noqa: PLR0917 - options of a command are given by name
+    target: Annotated[str, typer.Argument(help="A query, or the id of a fact, step, episode, skill, commit or run.")],
+    directory: Directory = "memory",
+    namespace: In = None,
+    k: int = 10,
+    embeddings: Embedding = None,
+    json: AsJson = False,
+) -> None:
+    """Why a query recalls what it does, and what it would recall without learning; or what an id names, where it is from, what rests on it."""
+    with opened(directory, embeddings) as mem:
+        where = None if namespace is None else namespace_of(namespace)
+        try:
+            found = mem.explain(target, namespace=where)
+        except UnknownIdError:
+            found = mem.explain(mem.recall(target, namespace=namespace_of(namespace), k=k))
+    if json:
+        show.as_json(found.model_dump(mode="json"))
+    else:
+        show.out.print(found.text(), markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from langgraph_fluxmem.learning.memory import StepMemory
 from langgraph_fluxmem.learning.situation import as_text, read
+from langgraph_fluxmem.learning.table import StepInfo
 from langgraph_fluxmem.learning.template import moment
 from langgraph_fluxmem.schema import RecalledStep, Situation, Vector, Why
 
@@ -25,16 +26,10 @@ def recall_steps(memory: StepMemory, situation: Situation, task_vector: Vector |
     """
     if not memory.steps:
         return []
-    patterns = moment(read(situation))
-    wanted = {memory.numbers.get(pattern) for pattern in patterns}
-    weights = memory.lens(task_vector).weights
     nearest: dict[str, tuple[float, int, str]] = {}
     counts: dict[str, list[float]] = {}
     sums: dict[str, list[float]] = {}
-    for step in memory.after(patterns[0], CONSIDERED):
-        alike = float(weights[step.group]) * sum(int(number) in wanted for number in step.moment) / len(patterns)
-        if alike <= 0:
-            continue
+    for alike, step in _considered(memory, situation, task_vector):
         entry = (alike, -step.rank, step.id)
         nearest[step.key] = max(nearest.get(step.key, entry), entry)
         count, total = counts.setdefault(step.key, [0.0, 0.0, 0.0]), sums.setdefault(step.key, [0.0, 0.0, 0.0])
@@ -43,6 +38,27 @@ def recall_steps(memory: StepMemory, situation: Situation, task_vector: Vector |
             total[channel] += alike * weight
     best = sorted(nearest, key=lambda key: (-max(sums[key][0], sums[key][2]), -sum(sums[key]), key))[: max(k, 0)]
     return [_recalled(memory, key, nearest[key], counts[key]) for key in best]
+
+
+def steps_behind(memory: StepMemory, situation: Situation, task_vector: Vector | None) -> dict[str, list[tuple[str, float]]]:
+    """Template key -> the past steps whose evidence `recall_steps` sums for it, with how alike their situation is, the nearest first."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    for alike, step in _considered(memory, situation, task_vector):
+        found.setdefault(step.key, []).append((step.id, alike))
+    for steps in found.values():
+        steps.sort(key=lambda one: (-one[1], one[0]))
+    return found
+
+
+def _considered(memory: StepMemory, situation: Situation, task_vector: Vector | None) -> Iterator[tuple[float, StepInfo]]:
+    """Past steps with a situation like this one, and how much of its moment and task they share, above 0."""
+    patterns = moment(read(situation))
+    wanted = {memory.numbers.get(pattern) for pattern in patterns}
+    weights = memory.lens(task_vector).weights
+    for step in memory.after(patterns[0], CONSIDERED):
+        alike = float(weights[step.group]) * sum(int(number) in wanted for number in step.moment) / len(patterns)
+        if alike > 0:
+            yield alike, step
 
 
 def _recalled(memory: StepMemory, key: str, nearest: tuple[float, int, str], counts: list[float]) -> RecalledStep:

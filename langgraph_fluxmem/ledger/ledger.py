@@ -19,6 +19,7 @@ from langgraph_fluxmem.edits import Applied, Plan
 from langgraph_fluxmem.errors import ClosedError
 from langgraph_fluxmem.ledger import apply as applying
 from langgraph_fluxmem.ledger import expiry, integrity, leases, migrations, reads, reindexing, undo
+from langgraph_fluxmem.ledger import history as histories
 from langgraph_fluxmem.ledger.database import Database, Durability
 from langgraph_fluxmem.ledger.plans import namespace_path, prepare
 from langgraph_fluxmem.ledger.rows import BodyRow, Change, CommitRow, EdgeRow, EvidenceRow, NodeRow, OperationRow, RawBody
@@ -305,6 +306,24 @@ class Ledger:
     def operation(self, id: str) -> OperationRow | None:
         with self._reading() as session:
             return reads.operation_row(session, id)
+
+    def operations_at(self, positions: Sequence[int]) -> dict[int, OperationRow]:
+        """Operations by log position; positions that have none are absent."""
+        with self._reading() as session:
+            return reads.operations_at(session, positions)
+
+    def places(self, id: str) -> list[tuple[Namespace, str]]:
+        """(namespace, node) of a version id, or of a node id in every namespace that has it; empty when nothing is called so."""
+        with self._reading() as session:
+            return histories.places(session, id)
+
+    def history(self, namespace: Namespace, node: str) -> histories.History:
+        """Versions of a node, and edges and evidence that name it, with whether each counts now."""
+        with self._reading() as session:
+            ns = self._namespace_id(session, namespace)
+            if ns is None:
+                return histories.History((), (), ())
+            return histories.since_reset(histories.history(session, ns, node), reads.last_reset(session, ns))
 
     def dependents(self, operation: str) -> tuple[str, ...]:
         """Ids, in log order, of the operations that ``undo(operation, cascade=True)`` would undo with it.

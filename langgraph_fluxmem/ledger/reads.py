@@ -244,6 +244,7 @@ _RESET = (
     .scalar_subquery()
 )
 """Position of the last live reset of learning: earlier evidence does not count."""
+_LAST_RESET = Statement(select(_RESET))
 _EVIDENCE = Statement(
     select(evidence.c.target, evidence.c.activation, evidence.c.channel, evidence.c.weight, evidence.c.op, operations.c.commit_id)
     .join(operations, operations.c.position == evidence.c.op)
@@ -354,6 +355,7 @@ _OPERATIONS_OF = Statement(
     _select_operations().where(operations.c.ns == bindparam("ns")).order_by(operations.c.position.desc()).limit(bindparam("max"))
 )
 _OPERATION = Statement(_select_operations().where(operations.c.id == bindparam("id")))
+_OPERATIONS_AT = Statement(_select_operations().where(any_of(operations.c.position, "ops")).order_by(operations.c.position))
 _UNDOES = Statement(
     select(undoes.c.op, operations.c.id)
     .join(operations, operations.c.position == undoes.c.target)
@@ -392,6 +394,16 @@ def operation_rows(session: Session, ns: int | None, limit: int) -> list[Operati
 def operation_row(session: Session, operation: str) -> OperationRow | None:
     rows = _operation_rows(session, session.all(_OPERATION, {"id": operation}))
     return rows[0] if rows else None
+
+
+def operations_at(session: Session, positions: Sequence[int]) -> dict[int, OperationRow]:
+    return {row.position: row for row in _operation_rows(session, session.all(_OPERATIONS_AT, {"ops": session.list(positions)}))}
+
+
+def last_reset(session: Session, ns: int) -> int:
+    """Position of the last live reset of learning; 0 when there is none."""
+    found = session.one(_LAST_RESET, {"ns": ns})
+    return int(found[0]) if found else 0
 
 
 def _select_commits() -> Select[Any]:

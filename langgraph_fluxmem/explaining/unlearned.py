@@ -1,0 +1,74 @@
+"""The same recall with the learned parts off: no links from past tasks, no shifted weights, no evidence on steps, no skills.
+
+What is left is what plain retrieval would have brought: the same signals at the same configured weights over the same memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from langgraph_fluxmem import activation as forming
+from langgraph_fluxmem.config import Config
+from langgraph_fluxmem.learned import Learned
+from langgraph_fluxmem.links import NOTHING_SERVED, Served
+from langgraph_fluxmem.requests import Hidden, LearnedOf, Stage
+from langgraph_fluxmem.schema import Activation, RecalledSkill, RecalledStep
+from langgraph_fluxmem.skills import SkillBook
+from langgraph_fluxmem.weighing import Weights
+
+
+class Unlearned:
+    """A namespace's learned state as it would answer had no evidence been written: episodes are there, what they taught is not."""
+
+    def __init__(self, learned: Learned) -> None:
+        self._learned = learned
+        self.skills = SkillBook()
+        self.position = learned.position
+        self.episodes = learned.episodes
+        self.near = learned.near
+        self.acted = learned.acted
+
+    def served(self, vector: Any, task: str) -> Served:
+        """No task has served."""
+        del vector, task
+        return NOTHING_SERVED
+
+    def weights(self, configured: Mapping[str, float], fixed: Collection[str] = ()) -> Weights:
+        """The weights as configured."""
+        del fixed
+        return Weights(configured, {})
+
+    def recall_steps(self, *_: Any) -> list[RecalledStep]:
+        """A step is recalled for its evidence, so none is."""
+        return []
+
+    def recall_skills(self, *_: Any) -> tuple[RecalledSkill, ...]:
+        """Skills are made of evidence."""
+        return ()
+
+
+def recall_unlearned(activation: Activation, config: Config, *, lexical: bool) -> Stage:
+    """The activation that the same recall would give, of what the same branch may see and without what its rounds have shown before."""
+    again = activation.model_copy(
+        update={"facts": (), "steps": (), "episodes": (), "skills": (), "reshaped": (), "context": "", "evidence": None, "used": ()}
+    )
+    weights = {name: weight for name, weight in activation.weights.items() if name != "verify"}
+    form = forming.form(again, config=config, signals=weights or None, lineage=None, seen=(), lexical=lexical, evidence=0)
+    return (yield from _answered(form, activation.hidden))
+
+
+def _answered(form: Stage, hidden: Sequence[str]) -> Stage:
+    """Drive `form`, putting `Unlearned` in the place of what was learned."""
+    answer: Any = None
+    while True:
+        try:
+            request = form.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        if isinstance(request, Hidden):
+            answer = frozenset(hidden)
+            continue
+        answer = yield request
+        if isinstance(request, LearnedOf):
+            answer = Unlearned(answer)
