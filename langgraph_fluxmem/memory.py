@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from langgraph_fluxmem.consolidation import Means, Report, Settings, consolidate
 from langgraph_fluxmem.edits import Applied
 from langgraph_fluxmem.execution import current
-from langgraph_fluxmem.explaining import Explanation
 from langgraph_fluxmem.ingestion import Progress, Rememberable
 from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate, check_namespace
 from langgraph_fluxmem.nodes import MemoryNodes, activation_of, fluxmem_nodes
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.runnables import Runnable
 
+    from langgraph_fluxmem.explaining import Explanation
     from langgraph_fluxmem.ledger.rows import OperationRow
     from langgraph_fluxmem.retriever import FluxMemRetriever
     from langgraph_fluxmem.store import FluxMemStore

@@ -13,7 +13,6 @@ from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.edits import Applied, NodeWrite, Plan
 from langgraph_fluxmem.errors import ConfigError, ForeignMemoryError, InvalidContentError
 from langgraph_fluxmem.evidence import check_rounds
-from langgraph_fluxmem.explaining import explain_activation, explain_id
 from langgraph_fluxmem.namespaces import check_namespace
 from langgraph_fluxmem.operators import Operators, RuleOperators
 from langgraph_fluxmem.presets import preset_of
@@ -166,6 +165,8 @@ class Stages:
 
     def explain(self, target: Activation | str, *, namespace: Sequence[str] | None) -> Stage:
         """Why an activation holds what it holds, or what an id names."""
+        from langgraph_fluxmem.explaining import explain_activation, explain_id  # noqa: PLC0415 - networkx, which recall does not need
+
         where = None if namespace is None else check_namespace(namespace)
         if isinstance(target, str):
             return (yield from explain_id(target, namespace=where, half_life=self.config.half_life))
