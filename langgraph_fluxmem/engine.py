@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from langgraph_fluxmem import packed
 from langgraph_fluxmem.bodies import Bodies
 from langgraph_fluxmem.branches import BranchView
 from langgraph_fluxmem.config import Config
@@ -245,6 +246,14 @@ class Engine:
             self.bodies.clear()
         if name != "learned":
             self.projections.rebuild(name)
+
+    def forgot(self) -> None:
+        """Something was forgotten: drop what is kept in memory of texts. Projections follow the log as always."""
+        with self._lock:
+            self._queries.clear()
+        packed.clear()
+        if self.bodies is not None:
+            self.bodies.clear()
 
     def close(self) -> None:
         """Stop the threads and close every file; a second call does nothing."""

@@ -18,7 +18,7 @@ import networkx as nx
 from langgraph_fluxmem.decay import Uses
 from langgraph_fluxmem.index.follower import changes_after
 from langgraph_fluxmem.links import node_of
-from langgraph_fluxmem.schema import RESET, Channel, EdgeKind, Namespace
+from langgraph_fluxmem.schema import FORGET, RESET, Channel, EdgeKind, Namespace
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.ledger import Ledger
@@ -29,6 +29,9 @@ KINDS: tuple[EdgeKind, ...] = get_args(EdgeKind)
 _FORWARD = frozenset({"GROUNDS", "DISTILLS", "RELATES", "LEADS"})
 _BACKWARD = frozenset({"GROUNDS", "DISTILLS", "RELATES", "SUPERSEDES"})
 """A walk follows these kinds against their direction: from what was superseded it goes on to what came instead, never back."""
+
+_ANEW = frozenset({RESET, FORGET})
+"""Verbs that take back what was written before them."""
 
 _DECAYS = frozenset({"RELATES"})
 """Kinds of learned links; the others say what came of what, which does not fade."""
@@ -100,7 +103,7 @@ class MemoryGraph:
                 return
             after = self.position
             if self._loaded and any(
-                change.edit in ("undo", "redo") or change.kind == RESET for change in changes_after(ledger, after, self.namespace)
+                change.edit in ("undo", "redo") or change.kind in _ANEW for change in changes_after(ledger, after, self.namespace)
             ):
                 self.clear()
                 after = 0

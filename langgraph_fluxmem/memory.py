@@ -10,9 +10,9 @@ from langgraph_fluxmem.consolidation import Means, Report, Settings, consolidate
 from langgraph_fluxmem.edits import Applied
 from langgraph_fluxmem.execution import current
 from langgraph_fluxmem.ingestion import Progress, Rememberable
+from langgraph_fluxmem.keeping import KeptMemory
 from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate, check_namespace
 from langgraph_fluxmem.nodes import MemoryNodes, activation_of, fluxmem_nodes
-from langgraph_fluxmem.opened import OpenMemory
 from langgraph_fluxmem.operators import Operators, resolve_operators
 from langgraph_fluxmem.presets import PresetName
 from langgraph_fluxmem.reading import Reader
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from langgraph_fluxmem.topics import Topic
 
 
-class FluxMem(OpenMemory):
+class FluxMem(KeptMemory):
     """A memory that rewires itself: open it, then remember, recall, refine, learn and commit.
 
         with FluxMem.open("memory/") as mem:

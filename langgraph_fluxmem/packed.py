@@ -50,3 +50,8 @@ def acted(body: Mapping[str, Any] | None) -> bool:
 @lru_cache(maxsize=_OPENED)
 def _opened(blob: bytes) -> dict[str, Any]:
     return json.loads(zlib.decompress(blob))
+
+
+def clear() -> None:
+    """Forget the bodies that were kept decoded."""
+    _opened.cache_clear()

@@ -86,7 +86,7 @@ def stored(reshaped: Sequence[RecalledFact], namespace: Namespace, hidden: Seque
     drafts = {
         fact.id: drafted(node_of(fact.id), fact.content, _metadata(rows[fact.why.path[0]]), None, None)
         for fact in mine
-        if node_of(fact.id) not in standing and fact.id not in rows and all(raw in rows for raw in fact.why.path)
+        if node_of(fact.id) not in standing and fact.id not in rows and all(_stands(rows.get(raw)) for raw in fact.why.path)
     }
     if not drafts:
         return []
@@ -110,6 +110,11 @@ def stored(reshaped: Sequence[RecalledFact], namespace: Namespace, hidden: Seque
         writes += (EdgeWrite("SUPERSEDES", version, raw) for raw in sources[version])
         writes += (EdgeWrite("RELATES", version, vertex) for vertex in related[version][:RELATED])
     return writes
+
+
+def _stands(row: NodeRow | None) -> bool:
+    """Whether a version still says something: what was made of one that was forgotten meanwhile is not stored."""
+    return row is not None and row.body is not None
 
 
 def _metadata(row: NodeRow) -> dict[str, Any]:

@@ -33,6 +33,10 @@ RESET = "reset_learning"
 """Verb and node of the mark up to which evidence does not count (`FluxMem.reset_learning`)."""
 
 
+FORGET = "forget"
+"""Verb of the operations that forget: what they erased is gone at every position of the log, and they cannot be undone."""
+
+
 Made = TypeVar("Made", bound=BaseModel)
 
 

@@ -17,7 +17,7 @@ from langgraph_fluxmem.consolidation.inducing import Json, accepts, alike
 from langgraph_fluxmem.consolidation.maturity import lower_bound, status_of
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.settings import Settings
-from langgraph_fluxmem.consolidation.snapshot import KIND, cursor_name, looked_up_to, operation_id
+from langgraph_fluxmem.consolidation.snapshot import KIND, cursor_name, forgotten_since, looked_up_to, operation_id
 from langgraph_fluxmem.digests import digest
 from langgraph_fluxmem.edits import Applied, EdgeWrite, EvidenceWrite, NodeWrite, Plan, Text, Write
 from langgraph_fluxmem.errors import StaleError
@@ -36,7 +36,7 @@ TRIES = 3
 """How often a plan is made, when what it was made from changes before it is written."""
 CONTEXTS = 8
 """At most so many contexts of a skill are remembered."""
-OVERTAKEN = "another consolidation was written, or undone, since this one began"
+OVERTAKEN = "another consolidation was written, or undone, or something was forgotten, since this one began"
 REPLAYED = "replay"
 """Activation of evidence that came of a replay."""
 
@@ -104,12 +104,12 @@ def _planned(
     operation = operation_id(snapshot["id"], snapshot["position"])
     hidden = tuple(sorted((yield Hidden(namespace))))
     learned: Learned = yield LearnedOf(namespace, hidden)
-    written, since = yield Call(lambda engine: _standing(engine, namespace, operation))
+    written, since, forgotten = yield Call(lambda engine: _standing(engine, namespace, operation, snapshot["position"]))
     book = learned.skills
     out: Json = {"operation": operation, "active": len(book.active()), "skills": [], "facts": {}, "withdrawn": 0}
     if written:
         return None, out
-    if since != snapshot["since"]:
+    if since != snapshot["since"] or forgotten:
         reports = [_report(Skill.of(unit["skill"]), unit, None, "rejected", OVERTAKEN) for unit in units]
         return None, {**out, "operation": None, "skills": reports}
     changes, reports = _proposed(units, book, operation)
@@ -140,9 +140,11 @@ def _planned(
     return Plan(operation, KIND, namespace, tuple(writes), provenance, expects, credit.rests_on), out
 
 
-def _standing(engine: Engine, namespace: Namespace, operation: str) -> tuple[bool, int]:
-    """(whether the operation was written already, position that live consolidations have looked up to)."""
-    return engine.ledger.operation(operation) is not None, looked_up_to(engine.ledger, namespace)
+def _standing(engine: Engine, namespace: Namespace, operation: str, position: int) -> tuple[bool, int, bool]:
+    """(whether the operation was written already, position that live consolidations have looked up to, whether anything was forgotten after
+    `position`: what was proposed may be made of it)."""
+    ledger = engine.ledger
+    return ledger.operation(operation) is not None, looked_up_to(ledger, namespace), forgotten_since(ledger, namespace, position)
 
 
 def _writing(plan: Plan, lease: tuple[str, int] | None) -> Callable[[Engine], Applied]:

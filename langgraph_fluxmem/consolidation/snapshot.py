@@ -15,7 +15,7 @@ from langgraph_fluxmem.consolidation.gathering import Gathered, gather
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.packed import acted
 from langgraph_fluxmem.requests import Call, Hidden, LearnedOf, Stage
-from langgraph_fluxmem.schema import Namespace
+from langgraph_fluxmem.schema import FORGET, Namespace
 from langgraph_fluxmem.skills import Held
 from langgraph_fluxmem.skills.model import follow
 
@@ -47,6 +47,18 @@ def looked_up_to(ledger: Ledger, namespace: Namespace) -> int:
             return int(done.id.split("-", 2)[1])
         if len(operations) < limit:
             return 0
+        limit *= 8
+
+
+def forgotten_since(ledger: Ledger, namespace: Namespace, position: int) -> bool:
+    """Whether anything of a namespace was forgotten after a position."""
+    limit = PAGE
+    while True:
+        newest = ledger.operations(namespace, limit=limit)
+        if any(operation.kind == FORGET for operation in newest if operation.position > position):
+            return True
+        if len(newest) < limit or newest[-1].position <= position:
+            return False
         limit *= 8
 
 

@@ -12,7 +12,7 @@ from langgraph_fluxmem.edits import Applied, Plan
 from langgraph_fluxmem.errors import DimensionMismatchError, EmbeddingMismatchError, LedgerError, StaleError
 from langgraph_fluxmem.ledger.plans import Prepared, encode_ids
 from langgraph_fluxmem.ledger.reads import current_condition, is_live
-from langgraph_fluxmem.ledger.sql import Statement, any_of, insert_into
+from langgraph_fluxmem.ledger.sql import Session, Statement, any_of, insert_into
 from langgraph_fluxmem.ledger.tables import (
     SEQ_BITS,
     commits,
@@ -286,6 +286,15 @@ def _erase(tx: Transaction, ns: int, position: int, erased: list[Erasable]) -> N
     """Blank versions, and drop the vectors that only they referred to."""
     session = tx.session
     session.many(_ERASE, [{"b_seq": seq, "by": position} for seq, _, _ in erased])
-    refs = [(hash_, seq) for seq, _, texts in erased if texts for _, hash_, _ in json.loads(texts)]
+    delete_texts(session, ns, [(hash_, seq) for seq, _, texts in erased if texts for _, hash_, _ in json.loads(texts)])
+
+
+def delete_texts(session: Session, ns: int, refs: Sequence[tuple[str, int]]) -> int:
+    """Drop references (content hash, seq of the version) to texts, and the vectors that nothing refers to any more; returns how many."""
     session.many(_DELETE_TEXT_REF, [{"ns": ns, "hash": hash_, "seq": seq} for hash_, seq in refs])
-    session.run(_DELETE_VECTORS, {"ns": ns, "hashes": session.list({hash_ for hash_, _ in refs})})
+    return session.run(_DELETE_VECTORS, {"ns": ns, "hashes": session.list({hash_ for hash_, _ in refs})})
+
+
+def insert_nodes(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert complete rows of versions."""
+    session.many(_INSERT_NODE, rows)

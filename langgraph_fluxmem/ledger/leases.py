@@ -68,6 +68,13 @@ def release(tx: Transaction, name: str, owner: str, token: int) -> None:
     tx.session.run(_RELEASE, {"b_name": name, "b_owner": owner, "b_token": token})
 
 
+def break_(tx: Transaction, name: str) -> None:
+    """Take a lease from whoever holds it, for nobody: its token is of no use any more."""
+    found = tx.session.one(_FIND, {"name": name})
+    if found is not None:
+        tx.session.run(_TAKE, {"name": name, "owner": None, "token": int(found[1]) + 1, "expires_at": 0.0})
+
+
 def check(session: Session, name: str, token: int, now: float, owner: str | None = None) -> None:
     """Raise `LeaseLostError` unless `token` (of `owner`, when given) holds the lease now."""
     found = session.one(_FIND, {"name": name})

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from langgraph_fluxmem.ledger.tables import meta
 from langgraph_fluxmem.ledger.writer import Transaction, Writer
 from langgraph_fluxmem.schema import Namespace, Provenance
 
+T = TypeVar("T")
 _EVER = float("-inf")
 """The moment at which nothing has expired."""
 _META = Statement(select(meta.c.value).where(meta.c.key == bindparam("key")))
@@ -131,6 +132,15 @@ class Ledger:
         prepared = [prepare(plan) for plan in plans]
         fingerprint = self._fingerprint
         return self._writer.submit(lambda tx: [applying.apply(tx, each, fingerprint) for each in prepared])
+
+    def transact(self, run: Callable[[Transaction], T]) -> T:
+        """Run a job in the writer's transaction and wait until it is durable; what it raises rolls it back and is raised here."""
+        return self._writer.submit(run).result()
+
+    def read(self, run: Callable[[Session], T]) -> T:
+        """Run a reading on a session of its own; it may end anywhere, and must not write."""
+        with self._reading() as session:
+            return run(session)
 
     def undo(self, operation: str, *, cascade: bool = False, provenance: Provenance | None = None) -> Applied:
         """Let an operation count no more (or again, when it is an undo itself): one new operation ``undo``, whose id and position are

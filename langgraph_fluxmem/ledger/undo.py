@@ -18,7 +18,7 @@ from langgraph_fluxmem.ledger.apply import find_operation, write_edits, write_op
 from langgraph_fluxmem.ledger.sql import Session, Statement, any_of, insert_into
 from langgraph_fluxmem.ledger.tables import dead, nodes, operations, rests_on, undoes
 from langgraph_fluxmem.ledger.writer import Transaction
-from langgraph_fluxmem.schema import Provenance
+from langgraph_fluxmem.schema import FORGET, Provenance
 
 _FIND = Statement(select(operations.c.position).where(operations.c.id == bindparam("id")))
 _IS_DEAD = Statement(select(dead.c.since).where(dead.c.op == bindparam("op"), dead.c.until.is_(None)))
@@ -131,6 +131,10 @@ def undo(tx: Transaction, operation: str, *, cascade: bool, memory_id: str, prov
     """
     session = tx.session
     op = position_of(session, operation)
+    if session.all(_NAMES, {"ops": session.list([op])})[0][2] == FORGET:
+        raise LedgerError(
+            f"operation {operation!r} forgot for good, which is the one thing that cannot be undone; write the content again instead"
+        )
     since = _dead_since(session, op)
     if since is not None:
         return Applied(session.all(_NAMES, {"ops": session.list([since])})[0][1], since, duplicate=True)
