@@ -230,7 +230,7 @@ def test_a_skill_shows_its_history(mem: FluxMem) -> None:
 
 
 def test_erased_content_is_not_told(mem: FluxMem) -> None:
-    from langgraph_fluxmem.schema import NodeWrite, Plan
+    from langgraph_fluxmem.edits import NodeWrite, Plan
 
     fact = mem.remember("the secret is xyzzy", namespace=ADA)[0]
     node = fact.partition(":")[0]
