@@ -42,7 +42,6 @@ def form(
     activation: Activation,
     *,
     config: Config,
-    signals: Mapping[str, float] | None,
     lineage: str | None,
     seen: tuple[str, ...],
     lexical: bool = False,
@@ -69,7 +68,7 @@ def form(
         return activation.model_copy(update={"facts": (), "reshaped": (), "steps": (), "episodes": (), "skills": (), "context": ""})
     stay = activation.facts
     facts: tuple[RecalledFact, ...] = ()
-    situation = activation.situation
+    situation, signals = activation.situation, activation.signals or None
     query = query_text(situation)
     task_vector: Vector | None = None
     served: Mapping[str, float] = {}

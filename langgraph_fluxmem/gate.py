@@ -72,11 +72,12 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Facts that say the same. `facts` are versions of those that together say all of it, and `text` what they say."""
+    """Facts that say the same, all of them in `sources`. `facts` are those of them that together say all of it, and `text` what they say."""
 
     id: str
     facts: tuple[str, ...]
     text: str
+    sources: tuple[str, ...]
 
 
 def passed(
@@ -213,11 +214,27 @@ def _notes_above(engine: Engine, namespace: Namespace, hidden: tuple[str, ...], 
 def notes(namespace: Namespace) -> Stage:
     """The notes of a namespace, oldest first, read from the facts that they name; what was erased of these is not there."""
     rows: list[NodeRow] = yield Call(lambda engine: engine.ledger.nodes(namespace, kinds=("note",)))
-    facts = [tuple(map(str, row.body["facts"])) for row in rows if row.body]
-    bodies: Mapping[str, BodyRow] = yield Load(namespace, tuple(dict.fromkeys(version for part in facts for version in part)), brief=True)
+    facts = {row.id: tuple(map(str, row.body["facts"])) for row in rows if row.body}
+    bodies: Mapping[str, BodyRow] = yield Load(
+        namespace, tuple(dict.fromkeys(version for part in facts.values() for version in part)), brief=True
+    )
+    below: dict[str, list[str]] = yield Call(lambda engine: _facts_below(engine, namespace, list(facts)))
+    current: Mapping[str, NodeRow] = yield Call(
+        lambda engine: engine.ledger.current(namespace, list({node for nodes in below.values() for node in nodes}))
+    )
     found: list[Note] = []
-    for row, versions in zip([row for row in rows if row.body], facts, strict=True):
+    for note, versions in facts.items():
         there = tuple(version for version in versions if version in bodies and bodies[version].body is not None)
         if there:
-            found.append(Note(row.id, there, "\n".join(str((bodies[version].body or {})["content"]) for version in there)))
+            text = "\n".join(str((bodies[version].body or {})["content"]) for version in there)
+            found.append(Note(note, there, text, tuple(current[node].id for node in below[note] if node in current)))
     return found
+
+
+def _facts_below(engine: Engine, namespace: Namespace, versions: Sequence[str]) -> dict[str, list[str]]:
+    """The facts that each note supersedes, as nodes."""
+    below: dict[str, list[str]] = {node_of(version): [] for version in versions}
+    for above, node, kind, _ in engine.projections.graph(namespace, ()).edges():
+        if kind == "SUPERSEDES" and above in below and node.startswith(_FACT):
+            below[above].append(node)
+    return {version: sorted(below[node_of(version)]) for version in versions}

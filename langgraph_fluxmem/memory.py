@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
     from langgraph_fluxmem.explaining import Explanation
+    from langgraph_fluxmem.gate import Note
     from langgraph_fluxmem.ledger.rows import OperationRow
     from langgraph_fluxmem.retriever import FluxMemRetriever
     from langgraph_fluxmem.store import FluxMemStore
@@ -155,6 +156,19 @@ class FluxMem(KeptMemory):
     async def atopics(self, *, namespace: Sequence[str] = DEFAULT, limit: int = 20) -> list[Topic]:
         """Async twin of `topics`."""
         return await self._arun(self.stages.topics(namespace=namespace, limit=limit))
+
+    def notes(self, *, namespace: Sequence[str] = DEFAULT) -> list[Note]:
+        """What says the same, oldest first: the notes that the gate has made (``gate="inline"``), each with the ids of the facts it was merged
+        from and what they say together. Writes nothing.
+
+        Raises:
+            InvalidNamespaceError.
+        """
+        return self._run(self.stages.notes(namespace=namespace))
+
+    async def anotes(self, *, namespace: Sequence[str] = DEFAULT) -> list[Note]:
+        """Async twin of `notes`."""
+        return await self._arun(self.stages.notes(namespace=namespace))
 
     # -------------------------------------------------------------------------------------------------------------------- learning
     def refine(

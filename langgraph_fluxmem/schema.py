@@ -321,6 +321,8 @@ class Activation(BaseModel):
     """Why rules answered in the model's place, where they had to."""
     preset: str = "balanced"
     """The preset of signals that facts are searched for with."""
+    signals: dict[str, float] = Field(default_factory=dict)
+    """Weights of signals that the recall was given; they hold for the rounds after it, too."""
     evidence: Evidence | None = None
     """What the search for missing evidence did; None where it was not asked for."""
 

@@ -70,16 +70,16 @@ def _dense(bench: Bench, rows: Rows) -> Scores:
     return bench.dense(rows)
 
 
-def _bm25_propose(bench: Bench, m: int) -> Rows:
-    return bench.best(bench.bm25, m)
+def _of_all(scores: Callable[[Bench], Scores]) -> tuple[Score, Propose]:
+    """How a signal that has a score (size,) for every fact scores rows, and proposes the best."""
 
+    def score(bench: Bench, rows: Rows) -> Scores:
+        return scores(bench)[rows]
 
-def _bm25(bench: Bench, rows: Rows) -> Scores:
-    return bench.bm25[rows]
+    def propose(bench: Bench, m: int) -> Rows:
+        return bench.best(scores(bench), m)
 
-
-def _context_propose(bench: Bench, m: int) -> Rows:
-    return bench.best(bench.context, m)
+    return score, propose
 
 
 def _context(bench: Bench, rows: Rows) -> Scores:
@@ -181,26 +181,10 @@ def _served_propose(bench: Bench, m: int) -> Rows:
     return rows[rows >= 0]
 
 
-def _keywords_propose(bench: Bench, m: int) -> Rows:
-    return bench.best(bench.keywords, m)
-
-
-def _keywords(bench: Bench, rows: Rows) -> Scores:
-    return bench.keywords[rows]
-
-
-def _topics_propose(bench: Bench, m: int) -> Rows:
-    return bench.best(bench.topics, m)
-
-
-def _topics(bench: Bench, rows: Rows) -> Scores:
-    return bench.topics[rows]
-
-
 SIGNALS: tuple[Signal, ...] = (
     Signal("dense", 0.7, _dense, _dense_propose),
-    Signal("bm25", 0.1, _bm25, _bm25_propose, keeps=trust),
-    Signal("context", 1.0, _context, _context_propose, keeps=trust),
+    Signal("bm25", 0.1, *_of_all(lambda bench: bench.bm25), keeps=trust),
+    Signal("context", 1.0, _context, _of_all(lambda bench: bench.context)[1], keeps=trust),
     Signal("surroundings", 0.3, _surroundings),
     Signal("source", 0.3, _source, keeps=aside, silent=_no_sources),
     Signal("answers", 0.3, _answers, keeps=aside, silent=_no_questions),
@@ -213,8 +197,8 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("alike", 1.0, expansion.alike, expansion.propose_alike, absolute=True, silent=_nothing_around),
     Signal("words", 0.5, expansion.words, expansion.propose_words, silent=_nothing_around),
     Signal("unlike", 0.3, expansion.unlike, absolute=True, silent=_nothing_passed),
-    Signal("keywords", 0.0, _keywords, _keywords_propose),
-    Signal("topics", 0.0, _topics, _topics_propose),
+    Signal("keywords", 0.0, *_of_all(lambda bench: bench.keywords)),
+    Signal("topics", 0.0, *_of_all(lambda bench: bench.topics)),
 )
 """All signals with their default weights."""
 LEXICAL: Mapping[str, float] = {"dense": 0.3, "surroundings": 0.1}

@@ -13,6 +13,7 @@ from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.edits import Applied, NodeWrite, Plan
 from langgraph_fluxmem.errors import ConfigError, ForeignMemoryError, InvalidContentError
 from langgraph_fluxmem.evidence import check_rounds
+from langgraph_fluxmem.gate import notes
 from langgraph_fluxmem.namespaces import check_namespace
 from langgraph_fluxmem.operators import Operators, RuleOperators
 from langgraph_fluxmem.presets import preset_of
@@ -92,9 +93,10 @@ class Stages:
             k=_at_least_one(k),
             repair=dict(repair or {}),
             preset=self.config.preset if preset is None else preset,
+            signals=dict(signals or {}),
         )
         rounds = None if evidence is None else check_rounds(evidence)
-        return (yield from self._formed(activation, signals=signals, lineage=lineage, seen=tuple(seen), evidence=rounds))
+        return (yield from self._formed(activation, lineage=lineage, seen=tuple(seen), evidence=rounds))
 
     def refine(
         self,
@@ -175,6 +177,10 @@ class Stages:
         restored: Activation = yield from self.restore(target)
         return (yield from explain_activation(restored, config=self.config, lexical=self.lexical))
 
+    def notes(self, *, namespace: Sequence[str]) -> Stage:
+        """What the gate has merged in a namespace."""
+        return (yield from notes(check_namespace(namespace)))
+
     def undo(self, operation: str, *, cascade: bool) -> Stage:
         """Undo an operation by its id."""
         return (yield Undo(operation, cascade))
@@ -207,7 +213,6 @@ class Stages:
         self,
         activation: Activation,
         *,
-        signals: Mapping[str, float] | None = None,
         lineage: str | None = None,
         seen: tuple[str, ...] = (),
         evidence: int | None = None,
@@ -215,7 +220,6 @@ class Stages:
         formed: Activation = yield from forming.form(
             activation,
             config=self.config,
-            signals=signals,
             lineage=lineage,
             seen=seen,
             lexical=self.lexical,

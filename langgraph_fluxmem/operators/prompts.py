@@ -17,7 +17,6 @@ from langgraph_fluxmem.operators.protocol import (
     Extract,
     ExtractEach,
     Induce,
-    ParseQuery,
     Relate,
     Reshape,
     Rewrite,
@@ -49,7 +48,6 @@ SYSTEM: dict[str, str] = {
     "extract": "You write a note on a memory: what it says in one plain sentence, and its keywords.",
     "extract_each": "You write a note on each of these memories: what it says in one plain sentence, and its keywords.",
     "relate": "You compare a memory with its neighbours: how far each repeats it (redundancy), and how far each completes it (complementarity).",
-    "parse_query": "You take a query apart: words to search for, names in it, its topic.",
     "sufficient": "You decide whether memories answer a query; if not, what is missing and what to search for next.",
 }
 """By operator."""
@@ -147,10 +145,6 @@ def _relate(task: Relate) -> str:
     return "\n".join((_tag("memory", task.text), _listed("neighbours", task.neighbours)))
 
 
-def _parse_query(task: ParseQuery) -> str:
-    return _tag("query", task.query)
-
-
 def _sufficient(task: Sufficient) -> str:
     return "\n".join((_tag("query", task.query), _listed("memories", task.memories)))
 
@@ -165,6 +159,5 @@ _ASK: dict[type[Task[Any]], Callable[[Any], str]] = {
     Extract: _extract,
     ExtractEach: _extract_each,
     Relate: _relate,
-    ParseQuery: _parse_query,
     Sufficient: _sufficient,
 }

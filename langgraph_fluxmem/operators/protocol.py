@@ -1,7 +1,7 @@
 """Judgement behind one protocol: what may be asked (one task class for each operator) and what every answer carries.
 
 The operators are those of the FluxMem and MemFly papers: verify [F 3.1], evaluate and attribute, reshape [F 3.2], induce and rewrite
-[F 3.3], extract, relate, parse_query and sufficient [M]. Whoever answers, rules or a chat model, says so, and what it cost.
+[F 3.3], extract, relate and sufficient [M]. Whoever answers, rules or a chat model, says so, and what it cost.
 """
 
 from __future__ import annotations
@@ -231,15 +231,6 @@ class Relate(Task[schemas.Related]):
 
 
 @dataclass(frozen=True, slots=True)
-class ParseQuery(Task[schemas.ParsedQuery]):
-    """What does a query ask about?"""
-
-    operator = "parse_query"
-    answer = schemas.ParsedQuery
-    query: str
-
-
-@dataclass(frozen=True, slots=True)
 class Sufficient(Task[schemas.Sufficiency]):
     """Do these memories answer the query, and what is missing if not?"""
 
@@ -250,8 +241,7 @@ class Sufficient(Task[schemas.Sufficiency]):
 
 
 TASKS: Mapping[str, type[Task[Any]]] = {
-    task.operator: task
-    for task in (Verify, Evaluate, Attribute, Reshape, Induce, Rewrite, Extract, ExtractEach, Relate, ParseQuery, Sufficient)
+    task.operator: task for task in (Verify, Evaluate, Attribute, Reshape, Induce, Rewrite, Extract, ExtractEach, Relate, Sufficient)
 }
 """Every operator by name."""
 

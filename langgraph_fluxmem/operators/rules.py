@@ -18,7 +18,6 @@ from langgraph_fluxmem.operators.protocol import (
     ExtractEach,
     Induce,
     Judgement,
-    ParseQuery,
     Relate,
     Reshape,
     Rewrite,
@@ -148,11 +147,6 @@ def _relate(task: Relate) -> schemas.Related:
     return schemas.Related(relations=[schemas.Relation(redundancy=each.redundancy, complementarity=each.complementarity) for each in found])
 
 
-def _parse_query(task: ParseQuery) -> schemas.ParsedQuery:
-    keywords = list(dict.fromkeys(terms(task.query)))
-    return schemas.ParsedQuery(keywords=keywords, names=list(dict.fromkeys(_NAME.findall(task.query))), topic=" ".join(keywords[:4]))
-
-
 def _sufficient(task: Sufficient) -> schemas.Sufficiency:
     wanted = dict.fromkeys(terms(task.query))
     has = {term for memory in task.memories for term in terms(memory)}
@@ -178,6 +172,5 @@ _RULES: dict[type[Task[Any]], Callable[[Any], schemas.Answer]] = {
     Extract: _extract,
     ExtractEach: _extract_each,
     Relate: _relate,
-    ParseQuery: _parse_query,
     Sufficient: _sufficient,
 }

@@ -99,14 +99,6 @@ class Related(Answer):
     relations: list[Relation] = Field(description="One for each neighbour, in their order")
 
 
-class ParsedQuery(Answer):
-    """What a query asks about."""
-
-    keywords: list[str] = Field(default_factory=list, description="Words to search for")
-    names: list[str] = Field(default_factory=list, description="Persons, places and things it names")
-    topic: str = Field(default="", description="The topic, in a few words")
-
-
 class Sufficiency(Answer):
     """Whether what was found answers the query."""
 

@@ -10,7 +10,7 @@ from langchain_core.documents import Document
 
 from langgraph_fluxmem import FluxMem
 from langgraph_fluxmem.errors import ConfigError
-from langgraph_fluxmem.gate import Note, Told, compared, notes
+from langgraph_fluxmem.gate import Note, Told, compared
 from langgraph_fluxmem.redundancy import REDUNDANT, at_odds, distinct
 from langgraph_fluxmem.testing.models import ScriptedChatModel
 from tests.ingestion.test_redundancy import DIFFER, SAME
@@ -35,7 +35,7 @@ def edges(mem: FluxMem, kind: str) -> set[tuple[str, str]]:
 
 
 def noted(mem: FluxMem) -> list[Note]:
-    return mem.engine.run(notes(NS))
+    return mem.notes(namespace=NS)
 
 
 def recalled(mem: FluxMem, query: str = "red kettle") -> list[tuple[str, str, dict[str, Any]]]:
@@ -47,7 +47,7 @@ def test_a_repeat_is_merged_into_a_note_with_every_detail_and_its_sources_stay(t
         [first] = mem.remember(said(KETTLE, source="a"))
         [again] = mem.remember(said(FULLER, source="b"))
         [note] = noted(mem)
-        assert (note.facts, note.text) == ((again,), FULLER)
+        assert (note.facts, note.text, set(note.sources)) == ((again,), FULLER, {first, again})
         assert edges(mem, "SUPERSEDES") == {(note.id, first), (note.id, again)}
         assert {(id_, content) for id_, content, _ in recalled(mem)} == {(first, KETTLE), (again, FULLER)}
         [row] = mem.engine.ledger.nodes(NS, kinds=("note",))
@@ -96,6 +96,7 @@ def test_a_third_repeat_is_a_new_version_of_the_note(tmp_path: Path) -> None:
         assert after.id != before.id
         assert after.id.rpartition(":")[0] == before.id.rpartition(":")[0]
         assert after.text == FULLER
+        assert set(after.sources) == {*before.sources, third}
         assert (after.id, third) in edges(mem, "SUPERSEDES")
         mem.undo(mem.log()[0].id)
         assert noted(mem) == [before]
@@ -170,6 +171,9 @@ def test_what_is_erased_is_in_no_note(tmp_path: Path) -> None:
     with opened(tmp_path) as mem:
         mem.remember(said(KETTLE, source="a"))
         [again] = mem.remember(said(FULLER, source="b"))
+        [third] = mem.remember(said(KETTLE, source="c"))
+        mem.store.delete(NS, third.rpartition(":")[0])
+        assert third not in noted(mem)[0].sources
         mem.store.delete(NS, again.rpartition(":")[0])
         assert noted(mem) == []
         assert all("old kitchen" not in str(row.body) for row in mem.engine.ledger.nodes(NS))
@@ -195,7 +199,7 @@ async def test_async_does_the_same(tmp_path: Path) -> None:
         async with await FluxMem.aopen(tmp_path / "two", chroma="off", gate="inline") as two:
             for document in documents:
                 assert one.remember(document) == await two.aremember(document)
-            assert noted(one) == await two.engine.arun(notes(NS))
+            assert noted(one) == await two.anotes(namespace=NS)
             assert edges(one, "RELATES") == edges(two, "RELATES")
             assert edges(one, "SUPERSEDES") == edges(two, "SUPERSEDES")
 

@@ -58,6 +58,17 @@ def test_refinement_by_a_model_expands_around_what_it_names(tmp_path: Path) -> N
         assert any("alike" in fact.why.signals for fact in second.facts)
 
 
+def test_refinement_searches_with_the_weights_the_recall_was_given(tmp_path: Path) -> None:
+    mem, _ = opened(tmp_path, attributed=cause("under-connection", 2))
+    with mem:
+        first = mem.recall(QUERY, k=4, signals={"dense": 0.0, "bm25": 2.5})
+        restored = mem.activation(first.model_dump(mode="json"))
+        for again in (mem.refine(first, FAILED), mem.refine(restored, FAILED)):
+            assert (again.weights["dense"], again.weights["bm25"]) == (0.0, 2.5)
+            assert again.facts
+            assert all("dense" not in fact.why.signals and "bm25" in fact.why.signals for fact in again.facts)
+
+
 def test_refinement_by_a_model_bypasses_memory_that_harms(tmp_path: Path) -> None:
     mem, _ = opened(tmp_path, attributed=cause("harmful"))
     with mem:

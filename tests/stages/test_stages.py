@@ -182,14 +182,14 @@ def view(size: int) -> Any:
 
 
 def test_formation_of_an_empty_memory_embeds_nothing() -> None:
-    stage = form(activation(facts=()), config=Config.of(), signals=None, lineage=None, seen=())
+    stage = form(activation(facts=()), config=Config.of(), lineage=None, seen=())
     formed, asked = run(stage, {Hidden: frozenset(), Views: [view(0)], LearnedOf: Learned(HERE)})
     assert [type(request) for request in asked] == [Hidden, LearnedOf, Views]
     assert (formed.facts, formed.context, formed.position) == ((), "", 3)
 
 
 def test_formation_hides_what_the_branch_must_not_see() -> None:
-    stage = form(activation(facts=()), config=Config.of(), signals=None, lineage="L", seen=("c1",))
+    stage = form(activation(facts=()), config=Config.of(), lineage="L", seen=("c1",))
     formed, asked = run(stage, {Hidden: frozenset({"c2"}), Views: [view(0)], LearnedOf: Learned(HERE)})
     assert asked == [Hidden(HERE, "L", ("c1",)), LearnedOf(HERE, ("c2",)), Views((HERE,), ("c2",))]
     assert formed.hidden == ("c2",)
@@ -197,9 +197,7 @@ def test_formation_hides_what_the_branch_must_not_see() -> None:
 
 def test_a_bypassed_step_shows_nothing() -> None:
     bypassed = activation(round=3, edits=(TentativeEdit(action="bypass"),))
-    formed, asked = run(
-        form(bypassed, config=Config.of(), signals=None, lineage=None, seen=()), {Views: [view(5)], LearnedOf: Learned(HERE)}
-    )
+    formed, asked = run(form(bypassed, config=Config.of(), lineage=None, seen=()), {Views: [view(5)], LearnedOf: Learned(HERE)})
     assert Embed not in [type(request) for request in asked]
     assert (formed.facts, formed.context) == ((), "")
 
