@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,12 +23,15 @@ from langgraph_fluxmem.index.projections import Projections
 from langgraph_fluxmem.learned import Learned
 from langgraph_fluxmem.learning import FLOOR, LEXICAL_FLOOR, Repair
 from langgraph_fluxmem.ledger import Ledger
+from langgraph_fluxmem.observing import Observers
 from langgraph_fluxmem.requests import (
     Apply,
     ApplyAll,
+    Begin,
     Call,
     Embed,
     EmbedFor,
+    End,
     Fetch,
     Hidden,
     Judge,
@@ -56,6 +60,7 @@ class Engine:
         self.projections = Projections(ledger, config, directory=directory)
         self.bodies = Bodies(ledger, config.text_cache_mb << 20) if config.text_cache_mb else None
         """What facts say, as far as it is kept in memory."""
+        self.observers = Observers()
         self._learned: OrderedDict[tuple[Namespace, frozenset[str]], Learned] = OrderedDict()
         self._branches: OrderedDict[Namespace, BranchView] = OrderedDict()
         self._queries: OrderedDict[str, Vector] = OrderedDict()
@@ -69,14 +74,22 @@ class Engine:
         answer: Any = None
         failure: Exception | None = None
         heads = _Heads(self.ledger)
-        while True:
-            over, asked = _advance(stage, answer, failure)
-            if over:
-                return asked
-            try:
-                answer, failure = self._answer(asked, heads), None
-            except Exception as error:  # noqa: BLE001 - raised inside the stage
-                answer, failure = None, error
+        watch = self.observers.watch()
+        try:
+            while True:
+                over, asked = _advance(stage, answer, failure)
+                if over:
+                    return asked
+                try:
+                    if isinstance(asked, (Begin, End)):
+                        answer, failure = _called(watch.told(asked, asynchronous=False)), None
+                    else:
+                        answer, failure = self._answer(asked, heads), None
+                except Exception as error:  # noqa: BLE001 - raised inside the stage
+                    answer, failure = None, error
+        except BaseException as error:
+            _called(watch.abandoned(error))
+            raise
 
     async def arun(self, stage: Stage) -> Any:
         """The same for asyncio: embeddings and writes are awaited, everything else that may block runs in a worker thread."""
@@ -84,14 +97,22 @@ class Engine:
         answer: Any = None
         failure: Exception | None = None
         heads = _Heads(self.ledger)
-        while True:
-            over, asked = _advance(stage, answer, failure)
-            if over:
-                return asked
-            try:
-                answer, failure = await self._aanswer(asked, heads), None
-            except Exception as error:  # noqa: BLE001 - raised inside the stage
-                answer, failure = None, error
+        watch = self.observers.watch()
+        try:
+            while True:
+                over, asked = _advance(stage, answer, failure)
+                if over:
+                    return asked
+                try:
+                    if isinstance(asked, (Begin, End)):
+                        answer, failure = await _acalled(watch.told(asked, asynchronous=True)), None
+                    else:
+                        answer, failure = await self._aanswer(asked, heads), None
+                except Exception as error:  # noqa: BLE001 - raised inside the stage
+                    answer, failure = None, error
+        except BaseException as error:
+            await _acalled(watch.abandoned(error))
+            raise
 
     # ------------------------------------------------------------------------------------------------------------------- answers
     def _answer(self, request: Request, heads: _Heads) -> Any:
@@ -297,3 +318,27 @@ def _advance(stage: Stage, answer: Any, failure: Exception | None) -> tuple[bool
         return False, (stage.throw(failure) if failure else stage.send(answer))
     except StopIteration as stop:
         return True, stop.value
+
+
+def _called(calls: Generator[Callable[[], Any], Any, Any]) -> Any:
+    """Make the calls that observers ask for; returns their result."""
+    answer: Any = None
+    while True:
+        try:
+            call = calls.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        answer = call()
+
+
+async def _acalled(calls: Generator[Callable[[], Any], Any, Any]) -> Any:
+    """Async twin of `_called`."""
+    answer: Any = None
+    while True:
+        try:
+            call = calls.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        answer = call()
+        if inspect.isawaitable(answer):
+            answer = await answer

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from langgraph_fluxmem.consolidation import Means, Report, Settings, consolidate
+from langgraph_fluxmem.consolidation import Means, Report, Settings
 from langgraph_fluxmem.edits import Applied
 from langgraph_fluxmem.execution import current
 from langgraph_fluxmem.ingestion import Progress, Rememberable
@@ -266,7 +266,8 @@ class FluxMem(KeptMemory):
         Raises:
             InvalidNamespaceError, ConfigError. LeaseLostError: another consolidation took over; nothing was written.
         """
-        return self._run(consolidate(self._means(namespace, model, replay, thresholds), provenance=current().provenance, progress=progress))
+        means = self._means(namespace, model, replay, thresholds)
+        return self._run(self.stages.consolidate(means, provenance=current().provenance, progress=progress))
 
     async def aconsolidate(
         self,
@@ -279,7 +280,7 @@ class FluxMem(KeptMemory):
     ) -> Report:
         """Async twin of `consolidate`."""
         means = self._means(namespace, model, replay, thresholds)
-        return await self._arun(consolidate(means, provenance=current().provenance, progress=progress))
+        return await self._arun(self.stages.consolidate(means, provenance=current().provenance, progress=progress))
 
     def _means(
         self,

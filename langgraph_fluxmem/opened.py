@@ -12,6 +12,7 @@ from langgraph_fluxmem import opening
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.engine import Engine
 from langgraph_fluxmem.errors import ClosedError
+from langgraph_fluxmem.observing import Listener
 from langgraph_fluxmem.operators import Operators, RuleOperators, resolve_operators
 from langgraph_fluxmem.requests import Stage
 from langgraph_fluxmem.stages import Stages
@@ -121,6 +122,11 @@ class OpenMemory:
     def notices(self) -> list[str]:
         """What was found and mended since the memory was opened (a missing Chroma folder, an older copy of it, ...)."""
         return list(self._engine.projections.notices)
+
+    def on_event(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with an `observing.Event` after each call of this memory, from any opening of it in this process, also one inside a
+        graph; returns what ends that. It is called in the thread or loop of the call, so it has to be quick; what it raises is logged."""
+        return self.engine.observers.add(listener)
 
     def _run(self, stage: Stage) -> Any:
         return self.engine.run(stage)

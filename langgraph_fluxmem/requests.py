@@ -8,7 +8,7 @@ Only the engine's two drivers (one sync, one async) answer them, so every stage 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -122,4 +122,22 @@ class Judge:
     operators: Operators
 
 
-Request = Embed | EmbedFor | Views | Hidden | Load | LearnedOf | Apply | Undo | ApplyAll | Call | Fetch | Judge
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """A call begins: its `kind`, and the arguments it was made with. Answer: its run, for `End`; None where nobody looks (`observing`)."""
+
+    kind: Any
+    args: tuple[Any, ...]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The call of `run` has ended with a `result`, or with an `error`. Answer: None."""
+
+    run: Any
+    result: Any = None
+    error: BaseException | None = None
+
+
+Request = Begin | End | Embed | EmbedFor | Views | Hidden | Load | LearnedOf | Apply | Undo | ApplyAll | Call | Fetch | Judge

@@ -10,11 +10,14 @@ from typing import Any
 from langgraph_fluxmem import activation as forming
 from langgraph_fluxmem import episodes, formation, ingestion, refinement
 from langgraph_fluxmem.config import Config
+from langgraph_fluxmem.consolidation import Means, consolidate
+from langgraph_fluxmem.consolidation.run import Progress
 from langgraph_fluxmem.edits import Applied, NodeWrite, Plan
 from langgraph_fluxmem.errors import ConfigError, ForeignMemoryError, InvalidContentError
 from langgraph_fluxmem.evidence import check_rounds
 from langgraph_fluxmem.gate import notes
 from langgraph_fluxmem.namespaces import check_namespace
+from langgraph_fluxmem.observing import observed
 from langgraph_fluxmem.operators import Operators, RuleOperators
 from langgraph_fluxmem.presets import preset_of
 from langgraph_fluxmem.requests import Apply, Call, Load, Stage, Undo
@@ -37,6 +40,7 @@ class Stages:
     operators: Operators = field(default_factory=RuleOperators)
     """Who judges: rules, or the model the memory was opened with."""
 
+    @observed("remember")
     def remember(
         self,
         documents: ingestion.Rememberable,
@@ -65,6 +69,7 @@ class Stages:
             )
         )
 
+    @observed("recall")
     def recall(
         self,
         query: str | Situation,
@@ -98,6 +103,7 @@ class Stages:
         rounds = None if evidence is None else check_rounds(evidence)
         return (yield from self._formed(activation, lineage=lineage, seen=tuple(seen), evidence=rounds))
 
+    @observed("refine")
     def refine(
         self,
         activation: Activation,
@@ -122,6 +128,7 @@ class Stages:
         restored: Activation = yield from self.restore(activation)
         return (yield from self._formed((yield from refinement.refined(restored, feedback, self.operators))))
 
+    @observed("learn")
     def learn(self, target: Activation | str, feedback: Feedback, *, namespace: Sequence[str] | None, provenance: Provenance) -> Stage:
         """Make feedback durable."""
         where = None if namespace is None else check_namespace(namespace)
@@ -136,6 +143,7 @@ class Stages:
             return Applied("", target.position, duplicate=True)
         return (yield from refinement.learn(target, feedback, provenance=provenance))
 
+    @observed("commit")
     def commit(
         self,
         episode: Episode,
@@ -161,6 +169,11 @@ class Stages:
             )
         )
 
+    @observed("consolidate")
+    def consolidate(self, means: Means, *, provenance: Provenance, progress: Progress | None) -> Stage:
+        """Consolidate a namespace; returns its report."""
+        return (yield from consolidate(means, provenance=provenance, progress=progress))
+
     def topics(self, *, namespace: Sequence[str], limit: int) -> Stage:
         """The weightiest topics of a namespace."""
         return (yield from topics(check_namespace(namespace), limit))
@@ -181,6 +194,7 @@ class Stages:
         """What the gate has merged in a namespace."""
         return (yield from notes(check_namespace(namespace)))
 
+    @observed("undo")
     def undo(self, operation: str, *, cascade: bool) -> Stage:
         """Undo an operation by its id."""
         return (yield Undo(operation, cascade))
