@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
+from typing import Any, Generic, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from langgraph_fluxmem.anchors import anchors_of
-from langgraph_fluxmem.index.top import top
+from langgraph_fluxmem.index.top import among
 from langgraph_fluxmem.index.view import NamespaceView
 from langgraph_fluxmem.kinds import NUMBER, TIME
 from langgraph_fluxmem.lexical import Facts, Sources, Surroundings
@@ -22,6 +23,7 @@ from langgraph_fluxmem.windows import Windows, windows_of
 
 Scores = NDArray[np.float32]
 Rows = NDArray[np.integer]
+Made = TypeVar("Made")
 
 FEW = 4096
 """Up to this many facts the cosine of each is worked out at once; of more only that of those asked for."""
@@ -38,6 +40,25 @@ KEYWORDS, TOPICS = 10, 3
 """How many keywords and topics a query is led by [MemFly]."""
 
 
+class once(Generic[Made]):  # noqa: N801 - reads as the decorator that it is
+    """A property that is worked out when it is first asked for, and kept. For objects of one thread: `functools.cached_property` takes a lock
+    each time it is first asked (until Python 3.12), and a recall asks for a dozen of them."""
+
+    def __init__(self, make: Callable[[Any], Made]) -> None:
+        self._make, self._name = make, make.__name__
+        self.__doc__ = make.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> Made: ...
+    def __get__(self, instance: object | None, owner: type) -> Self | Made:
+        if instance is None:
+            return self
+        made = instance.__dict__[self._name] = self._make(instance)
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What is searched for: its `text`, its vector (d,), what past use says of fact nodes, in [-1, 1], ids of facts to look
@@ -48,6 +69,11 @@ class Query:
     served: Mapping[str, float] = field(default_factory=dict[str, float])
     around: tuple[str, ...] = ()
     passed: tuple[str, ...] = ()
+
+    @property
+    def past(self) -> bool:
+        """Whether anything has served such a query, or there is something to look around."""
+        return bool(self.served or self.around)
 
 
 class Background:
@@ -106,29 +132,27 @@ class Bench:
         """Who stands beside whom."""
         return self.background.windows
 
-    @cached_property
+    @once
     def terms(self) -> Mapping[str, float]:
         """The query's terms, and how much each counts."""
         return asked_terms(self.query.text, self.view, self.background.languages)
 
-    @cached_property
-    def postings(self) -> list[tuple[float, Rows, Scores]]:
-        """For each of the query's terms that occurs: times in the query, the rows that hold it, and how often each does."""
-        found = [(times, *self.view.posting(term)) for term, times in self.terms.items()]
-        return [(times, rows, frequencies.astype(np.float32)) for times, rows, frequencies in found if len(rows)]
+    @once
+    def _asked(self) -> tuple[Scores, float]:
+        return self.background.facts.asked(self.terms)
 
-    @cached_property
+    @property
     def bm25(self) -> Scores:
         """(size,) BM25 of every fact."""
-        return self.background.facts.scores(self.terms)
+        return self._asked[0]
 
-    @cached_property
+    @once
     def context(self) -> Scores:
         """(size,) BM25 of every fact's window: its neighbours' terms count as its own, less with distance, and so do their lengths."""
         around = self.background.surroundings
         return self.bm25 if around is None else around.scores(self.terms)
 
-    @cached_property
+    @once
     def sources(self) -> Scores:
         """(size,) BM25 of every fact's source as one document; 0 for facts without a source."""
         every = self.background.sources
@@ -136,25 +160,25 @@ class Bench:
             np.zeros(self.view.size, np.float32) if every is None else np.append(every.scores(self.terms), np.float32(0))[self.view.source]
         )
 
-    @cached_property
+    @once
     def brief(self) -> float:
         """1 where the facts are short, on average; the longer they are, the nearer to 0."""
         return min(1.0, BRIEF / max(self.view.average_length, 1.0))
 
-    @cached_property
+    @once
     def keywords(self) -> Scores:
         """(size,) see the signal."""
         return _keyword_scores(self)
 
-    @cached_property
+    @once
     def topics(self) -> Scores:
         """(size,) see the signal."""
         return _topic_scores(self)
 
-    @cached_property
+    @once
     def held(self) -> float:
         """The share of the query, by the weight of its terms, that the fact with the highest BM25 holds, in [0, 1]."""
-        most = self.background.facts.most(self.terms)
+        most = self._asked[1]
         return float(self.bm25.max(initial=0)) / most if most else 0.0
 
     @property
@@ -162,29 +186,29 @@ class Bench:
         """(size,) which facts are questions."""
         return self.background.questions
 
-    @cached_property
+    @once
     def named(self) -> list[bool]:
         """Of each speaker whether the query names them."""
         return [bool(name) and name <= self.terms.keys() for name in self.background.speakers]
 
-    @cached_property
+    @once
     def served(self) -> Served:
         """What past use says of nodes, readable for many at once."""
         return Served.of(self.query.served)
 
-    @cached_property
+    @once
     def around(self) -> Rows:
         """Rows of the facts to look around, where this namespace has them."""
         rows = self.view.rows_of(self.query.around)
         return rows[rows >= 0]
 
-    @cached_property
+    @once
     def passed(self) -> Rows:
         """Rows of the facts that were passed over, where this namespace has them."""
         rows = self.view.rows_of(self.query.passed)
         return rows[rows >= 0]
 
-    @cached_property
+    @once
     def moved(self) -> Vector:
         """(d,) the query moved towards the facts to look around."""
         near = self.view.vectors_of(self.around)
@@ -192,7 +216,7 @@ class Bench:
         moved /= max(float(np.linalg.norm(moved)), 1e-9)
         return moved
 
-    @cached_property
+    @once
     def shared(self) -> Scores:
         """(size,) BM25 for all the words of the facts to look around; 0 for those facts."""
         held = dict.fromkeys((term for row in self.around for term in self.view.terms_of(int(row))), 1)
@@ -200,12 +224,12 @@ class Bench:
         scores[self.around] = 0
         return scores
 
-    @cached_property
+    @once
     def _cosines(self) -> Scores:
         """(size,) cosine of every fact."""
         return self.view.dense_all(self.query.vector)
 
-    @cached_property
+    @once
     def _at_least_zero(self) -> Scores:
         """(size + 1,) the same, at least 0; the last is nobody's."""
         out = np.zeros(self.view.size + 1, np.float32)
@@ -223,19 +247,19 @@ class Bench:
         return cosine[place].reshape(rows.shape)
 
     def nearest(self, m: int) -> Rows:
-        """The at most `m` rows with the highest cosine, best first."""
-        return self.view.dense_top(self.query.vector, m, scores=self._cosines if self.view.exact else None)
+        """The at most `m` rows with the highest cosine, in no certain order; of equal ones those that come first in the log."""
+        view = self.view
+        if view.exact and view.plain:
+            return among(self._cosines, m, view.ops)
+        return view.dense_top(self.query.vector, m, scores=self._cosines if view.exact else None)
 
     def best(self, scores: Scores, m: int) -> Rows:
-        """The at most `m` rows that score best, above zero; equal ones in log order. Asked again it is not worked out again."""
+        """The at most `m` rows that score best, above zero, in no certain order; of equal ones those that come first in the log. Asked again
+        it is not worked out again."""
         known = self._best.get((id(scores), m))
         if known is None or known[0] is not scores:
-            known = self._best[id(scores), m] = (scores, self._positive(scores, m))
+            known = self._best[id(scores), m] = (scores, among(scores, m, self.view.ops, above_zero=True))
         return known[1]
-
-    def _positive(self, scores: Scores, m: int) -> Rows:
-        rows = top(scores, m, self.view.ops)
-        return rows if not len(rows) or scores[rows[-1]] > 0 else rows[scores[rows] > 0]
 
 
 def _keyword_scores(bench: Bench) -> Scores:

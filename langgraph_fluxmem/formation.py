@@ -7,7 +7,7 @@ what shares no word with the query would get ranks too.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from langgraph_fluxmem.index.view import NamespaceView
 from langgraph_fluxmem.ledger.rows import BodyRow, NodeRow
 from langgraph_fluxmem.presets import Preset, preset_of
 from langgraph_fluxmem.requests import Load, Stage
-from langgraph_fluxmem.schema import Namespace, RecalledFact, Vector, Why, trusted
+from langgraph_fluxmem.schema import Namespace, RecalledFact, Vector, recalled_fact
 from langgraph_fluxmem.signals import LEXICAL, Signal, scaled, weighted
 from langgraph_fluxmem.storing.fields import fact_of
 
@@ -52,36 +52,44 @@ def recall_facts(
     chosen = weighted(LEXICAL if lexical else None, preset.weights, config.signals, signals)
     pool = max(preset.pool * config.pool, k + len(exclude))
     asked = Query(query, vector, served or {}, around, passed)
+    if not asked.past:
+        chosen = [one for one in chosen if not one[0].past]
     benches = [Bench(asked, view) for view in views if view.size]
-    rows = [_candidates(bench, [signal for signal, _ in chosen], pool) for bench in benches]
-    shares = _shares(chosen, benches, rows, reciprocal if preset.ranks else scaled)
-    total = shares.sum(axis=0)
+    proposing = [signal for signal, _ in chosen if signal.propose is not None]
+    rows = [_candidates(bench, proposing, pool) for bench in benches]
+    ends = list(accumulate(map(len, rows)))
+    names, shares = _shares(chosen, benches, rows, ends, reciprocal if preset.ranks else scaled)
+    total: NDArray[np.float64] = np.add.reduce(shares, axis=0)
     if exclude and len(total):
         total[_places_of(exclude, benches, rows)] = -np.inf
-    best = [found for found in _best(total, benches, rows, k) if found.score > -np.inf]
+    best = _best(total, benches, rows, ends, k)
     loaded: dict[str, BodyRow] = {}
     for namespace, at in {bench.view.namespace: bench.view.position for bench in benches}.items():
         if ids := tuple([found.id for found in best if found.namespace == namespace]):
             loaded.update((yield Load(namespace, ids, brief=True, at=at)))
-    told = [(found, row) for found in best if (row := loaded.get(found.id)) is not None and row.body is not None]
-    parts = shares[:, [found.at for found, _ in told]]
-    speaking = np.flatnonzero(parts.any(axis=1)).tolist()
-    names = [chosen[at][0].name for at in speaking]
+    columns = shares[:, [found.at for found in best]].T.tolist()
     return tuple(
         [
-            _recalled(row, found, {name: share for name, share in zip(names, column, strict=True) if share})
-            for (found, row), column in zip(told, parts[speaking].T.tolist(), strict=True)
+            recalled_fact(
+                row.id,
+                fact_of(row),
+                found.namespace,
+                -found.behind,
+                {name: share for name, share in zip(names, column, strict=True) if share},
+            )
+            for found, column in zip(best, columns, strict=True)
+            if (row := loaded.get(found.id)) is not None and row.body is not None
         ]
     )
 
 
 class _Found(NamedTuple):
-    """A candidate: its score, its version id, its namespace, and its place among all candidates."""
+    """A candidate: its score, negated, so that the best sorts first; its version id, its place among all candidates, its namespace."""
 
-    score: float
+    behind: float
     id: str
-    namespace: Namespace
     at: int
+    namespace: Namespace
 
 
 RANKS = 60
@@ -101,47 +109,49 @@ def _shares(
     chosen: Sequence[tuple[Signal, float]],
     benches: Sequence[Bench],
     rows: Sequence[Rows],
+    ends: Sequence[int],
     fuse: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-) -> NDArray[np.float64]:
-    """(signals, candidates) each signal's weighted share of each candidate's score, over the candidates of all namespaces."""
-    ends = list(accumulate(map(len, rows)))
-    out = np.zeros((len(chosen), ends[-1] if ends else 0))
-    asked = [(bench, part, end) for bench, part, end in zip(benches, rows, ends, strict=True) if len(part)]
-    relative: list[int] = []
-    for at, (signal, _) in enumerate(chosen):
-        speaks = False
-        for bench, part, end in asked:
-            if signal.silent is None or not signal.silent(bench):
-                out[at, end - len(part) : end] = signal.score(bench, part)
-                speaks = True
-        if speaks and not signal.absolute:
-            relative.append(at)
+) -> tuple[list[str], NDArray[np.float64]]:
+    """The signals that say something, and (signals, candidates) each one's weighted share of each candidate's score, over the candidates of
+    all namespaces. Candidates of one namespace after the other, up to the `ends`."""
+    asked = [(bench, part, slice(end - len(part), end)) for bench, part, end in zip(benches, rows, ends, strict=True) if len(part)]
+    told: list[tuple[Signal, float, list[tuple[Bench, Rows, slice]]]] = []
+    for signal, weight in chosen:
+        silent = signal.silent
+        speakers = asked if silent is None else [one for one in asked if not silent(one[0])]
+        if speakers:
+            told.append((signal, weight, speakers))
+    told.sort(key=lambda one: one[0].absolute)
+    out = np.zeros((len(told), ends[-1] if ends else 0))
+    relative = 0
+    for at, (signal, _, speakers) in enumerate(told):
+        for bench, part, where in speakers:
+            out[at, where] = signal.score(bench, part)
+        relative += not signal.absolute
     if relative:
-        out[relative] = fuse(out[relative])
-        for at, (signal, _) in enumerate(chosen):
-            if (keeps := signal.keeps) is not None:
-                for bench, part, end in asked:
-                    out[at, end - len(part) : end] *= keeps(bench)
-    out *= np.array([[weight] for _, weight in chosen])
-    return out
+        out[:relative] = fuse(out[:relative])
+    for bench, _, where in asked:
+        kept = [weight if signal.keeps is None else weight * signal.keeps(bench) for signal, weight, _ in told]
+        out[:, where] *= np.array(kept)[:, None]
+    return [signal.name for signal, _, _ in told], out
 
 
-def _best(total: NDArray[np.float64], benches: Sequence[Bench], rows: Sequence[Rows], k: int) -> list[_Found]:
-    """The k candidates with the highest totals, equal ones by id."""
+def _best(total: NDArray[np.float64], benches: Sequence[Bench], rows: Sequence[Rows], ends: Sequence[int], k: int) -> list[_Found]:
+    """The k candidates with the highest totals, equal ones by id; none that is excluded (minus infinity)."""
     if not len(total):
         return []
-    places = np.arange(len(total))
-    if len(total) > k:
-        places = np.flatnonzero(total >= np.partition(total, len(total) - k)[len(total) - k])
+    least = np.partition(total, len(total) - k)[len(total) - k] if len(total) > k else -np.inf
+    places = np.flatnonzero(total >= least if least > -np.inf else total > least)
+    behind = (-total[places]).tolist()
     found: list[_Found] = []
     start = 0
-    for bench, part in zip(benches, rows, strict=True):
-        mine = places[(places >= start) & (places < start + len(part))]
+    for bench, part, end, upto in zip(benches, rows, ends, np.searchsorted(places, ends).tolist(), strict=True):
+        mine = places[len(found) : upto]
         ids = bench.view.ids_of(part[mine - start])
-        scores, name = total[mine].tolist(), bench.view.namespace
-        found += [_Found(score, version, name, at) for score, version, at in zip(scores, ids, mine.tolist(), strict=True)]
-        start += len(part)
-    return sorted(found, key=lambda one: (-one.score, one.id))[:k]
+        found += map(_Found, behind[len(found) : upto], ids, mine.tolist(), repeat(bench.view.namespace))
+        start = end
+    found.sort()
+    return found[:k]
 
 
 def with_texts(facts: Sequence[RecalledFact], loaded: Mapping[str, NodeRow | BodyRow]) -> tuple[RecalledFact, ...]:
@@ -157,36 +167,16 @@ def with_texts(facts: Sequence[RecalledFact], loaded: Mapping[str, NodeRow | Bod
     return tuple(found)
 
 
-def _recalled(row: BodyRow, found: _Found, shares: dict[str, float]) -> RecalledFact:
-    content, metadata = fact_of(row)
-    why = trusted(Why, {"signals": shares, "path": ()}, _SAID_OF_WHY)
-    return trusted(
-        RecalledFact,
-        {
-            "id": row.id,
-            "content": content,
-            "metadata": metadata,
-            "namespace": found.namespace,
-            "score": found.score,
-            "why": why,
-        },
-        _SAID,
-    )
-
-
-_SAID, _SAID_OF_WHY = frozenset(("id", "content", "metadata", "namespace", "score", "why")), frozenset(("signals",))
-
-
 def _places_of(ids: frozenset[str], benches: Sequence[Bench], rows: Sequence[Rows]) -> NDArray[np.bool_]:
     """(candidates,) which candidates are among these version ids."""
     named = sorted(ids)
     return np.concatenate([np.isin(part, bench.view.rows_of(named)) for bench, part in zip(benches, rows, strict=True)])
 
 
-def _candidates(bench: Bench, signals: Sequence[Signal], m: int) -> Rows:
+def _candidates(bench: Bench, proposing: Sequence[Signal], m: int) -> Rows:
     """The union of what the signals propose, in row order."""
     chosen = np.zeros(bench.view.size, dtype=bool)
-    for signal in signals:
+    for signal in proposing:
         if signal.propose is not None and (signal.silent is None or not signal.silent(bench)):
             chosen[signal.propose(bench, m)] = True
     return np.flatnonzero(chosen).astype(np.int32)

@@ -110,8 +110,7 @@ class Collection(ABC):
     def _add(self, terms: list[str]) -> None:
         found: list[str] = []
         postings: Postings = []
-        for term in terms:
-            rows, frequencies = self.view.posting(term)
+        for term, (rows, frequencies) in zip(terms, self.view.postings(terms), strict=True):
             self._bytes += 100 + len(term)
             if len(rows):
                 found.append(term)
@@ -137,6 +136,23 @@ class Facts(Collection):
 
     def __init__(self, view: NamespaceView) -> None:
         super().__init__(view, view.size, norm(view.lengths, view.average_length))
+
+    def asked(self, terms: Mapping[str, float]) -> tuple[Scores, float]:
+        """`scores` and `most` of terms. Of few facts they are worked out in one pass: what would be kept of terms is not worth its making."""
+        if self.size > FEW:
+            return self.scores(terms), self.most(terms)
+        postings = self.view.postings(terms)
+        held = [pairs.shape[1] for pairs in postings]
+        weights = [times * (K1 + 1) * idf(df, self.size) for times, df in zip(terms.values(), held, strict=True)]
+        if not any(held):
+            return np.zeros(self.size, np.float32), sum(weights)
+        rows, frequencies = np.concatenate(postings, axis=1)
+        tf = frequencies.astype(np.float32)
+        values = np.repeat(np.array(weights, np.float32), held)
+        values *= tf
+        tf += self.norms[rows]
+        values /= tf
+        return np.bincount(rows, values, self.size).astype(np.float32), sum(weights)
 
     def made(self, postings: Postings) -> list[Part]:
         held = [len(rows) for rows, _ in postings]

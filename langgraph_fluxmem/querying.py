@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from langgraph_fluxmem.dates import spelt
 from langgraph_fluxmem.index.view import NamespaceView
-from langgraph_fluxmem.text import MARKED, mark_of, query_terms
+from langgraph_fluxmem.text import MARKED, counted_terms, mark_of, query_terms
 
 
 def languages_of(view: NamespaceView) -> tuple[str, ...]:
@@ -26,11 +26,10 @@ def asked_terms(text: str, view: NamespaceView, languages: tuple[str, ...]) -> M
 
     Without further languages that is how often it occurs. Dates are spelt out.
     """
-    forms = _forms(text, languages)
     if not languages:
-        return forms[0]
+        return _counted(text)
     weights: dict[str, float] = {}
-    for times, variants in forms[1]:
+    for times, variants in _forms(text, languages):
         held = {variant: df for variant in variants if (df := view.df(variant))}
         together = _idf(sum(held.values()), view.size)
         for variant, df in held.items():
@@ -40,9 +39,13 @@ def asked_terms(text: str, view: NamespaceView, languages: tuple[str, ...]) -> M
 
 
 @lru_cache(maxsize=256)
-def _forms(text: str, languages: tuple[str, ...]) -> tuple[Mapping[str, int], list[tuple[int, tuple[str, ...]]]]:
-    forms = query_terms(spelt(text), languages)
-    return MappingProxyType({variants[0]: times for times, variants in forms} if not languages else {}), forms
+def _counted(text: str) -> Mapping[str, int]:
+    return MappingProxyType(counted_terms(spelt(text)))
+
+
+@lru_cache(maxsize=256)
+def _forms(text: str, languages: tuple[str, ...]) -> list[tuple[int, tuple[str, ...]]]:
+    return query_terms(spelt(text), languages)
 
 
 def _idf(df: int, size: int) -> float:

@@ -8,7 +8,7 @@ skills and the evolving graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,23 +37,8 @@ FORGET = "forget"
 """Verb of the operations that forget: what they erased is gone at every position of the log, and they cannot be undone."""
 
 
-Made = TypeVar("Made", bound=BaseModel)
-
-
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def trusted(kind: type[Made], values: dict[str, Any], said: frozenset[str]) -> Made:
-    """A model of values that are known to fit: all of its fields, in their order; `said` are those not left to their defaults. In a fifth of the
-    time that validation takes; the dict becomes the model's own."""
-    made = kind.__new__(kind)
-    put = object.__setattr__
-    put(made, "__dict__", values)
-    put(made, "__pydantic_fields_set__", set(said))
-    put(made, "__pydantic_extra__", None)
-    put(made, "__pydantic_private__", None)
-    return made
 
 
 class _Input(_Frozen):
@@ -189,6 +174,28 @@ class RecalledFact(_Frozen):
     namespace: Namespace
     score: float
     why: Why = Why()
+
+
+_SAID_OF_WHY, _SAID_OF_FACT = {"signals"}, {"id", "content", "metadata", "namespace", "score", "why"}
+
+
+def recalled_fact(
+    id: str, said: tuple[str, dict[str, JsonValue]], namespace: Namespace, score: float, signals: dict[str, float]
+) -> RecalledFact:
+    """A `RecalledFact` of values that are known to fit (`said`: content and metadata), in a fifth of the time that validation takes; the dicts become its own."""
+    put = object.__setattr__
+    why = Why.__new__(Why)
+    put(why, "__dict__", {"signals": signals, "path": ()})
+    put(why, "__pydantic_fields_set__", _SAID_OF_WHY)
+    put(why, "__pydantic_extra__", None)
+    put(why, "__pydantic_private__", None)
+    fact = RecalledFact.__new__(RecalledFact)
+    content, metadata = said
+    put(fact, "__dict__", {"id": id, "content": content, "metadata": metadata, "namespace": namespace, "score": score, "why": why})
+    put(fact, "__pydantic_fields_set__", _SAID_OF_FACT)
+    put(fact, "__pydantic_extra__", None)
+    put(fact, "__pydantic_private__", None)
+    return fact
 
 
 class RecalledStep(_Frozen):

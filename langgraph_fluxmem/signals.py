@@ -48,6 +48,8 @@ class Signal:
     """The share of its weight that it keeps for this query in this namespace; None: all of it."""
     silent: Silent | None = None
     """Whether it has nothing to say of any fact of a bench: its share is 0 then, and it is not asked."""
+    past: bool = False
+    """Whether it has nothing to say of a query without a past: that nothing has served, and that has nothing to look around."""
 
 
 def trust(bench: Bench) -> float:
@@ -153,7 +155,7 @@ def _no_kind_asked(bench: Bench) -> bool:
 
 
 def _nobody_named(bench: Bench) -> bool:
-    return not any(bench.named)
+    return not bench.background.speakers or not any(bench.named)
 
 
 def _named(bench: Bench, rows: Rows) -> Scores:
@@ -192,11 +194,11 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("statement", 0.15, _statement, absolute=True),
     Signal("kind", 0.2, _kind, absolute=True, silent=_no_kind_asked),
     Signal("named", 0.1, _named, absolute=True, silent=_nobody_named),
-    Signal("served", 2.5, _served, _served_propose, absolute=True, silent=_served_nothing),
-    Signal("beside", 0.3, expansion.beside, expansion.propose_beside, absolute=True, silent=_nothing_around),
-    Signal("alike", 1.0, expansion.alike, expansion.propose_alike, absolute=True, silent=_nothing_around),
-    Signal("words", 0.5, expansion.words, expansion.propose_words, silent=_nothing_around),
-    Signal("unlike", 0.3, expansion.unlike, absolute=True, silent=_nothing_passed),
+    Signal("served", 2.5, _served, _served_propose, absolute=True, silent=_served_nothing, past=True),
+    Signal("beside", 0.3, expansion.beside, expansion.propose_beside, absolute=True, silent=_nothing_around, past=True),
+    Signal("alike", 1.0, expansion.alike, expansion.propose_alike, absolute=True, silent=_nothing_around, past=True),
+    Signal("words", 0.5, expansion.words, expansion.propose_words, silent=_nothing_around, past=True),
+    Signal("unlike", 0.3, expansion.unlike, absolute=True, silent=_nothing_passed, past=True),
     Signal("keywords", 0.0, *_of_all(lambda bench: bench.keywords)),
     Signal("topics", 0.0, *_of_all(lambda bench: bench.topics)),
 )
@@ -257,9 +259,10 @@ def scaled(scores: NDArray[Any]) -> NDArray[np.float64]:
     """Each row of scores (..., n) min-max to [0, 1]. Where nothing differs: all 1 if that is above 0, else all 0."""
     if not scores.shape[-1]:
         return np.zeros(scores.shape)
-    out = scores.astype(np.float64)
-    low, high = out.min(axis=-1, keepdims=True), out.max(axis=-1, keepdims=True)
-    same = high == low
-    out -= low
-    out /= np.where(same, 1.0, high - low)
-    return np.where(same, high > 0, out) if same.any() else out
+    low, high = np.minimum.reduce(scores, axis=-1, keepdims=True), np.maximum.reduce(scores, axis=-1, keepdims=True)
+    out: NDArray[np.float64] = np.subtract(scores, low, dtype=np.float64)
+    span = np.subtract(high, low, dtype=np.float64)
+    if np.logical_and.reduce(span, axis=None):
+        out /= span
+        return out
+    return np.where(span, out / np.where(span, span, 1.0), high > 0)

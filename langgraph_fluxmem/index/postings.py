@@ -19,7 +19,7 @@ Posting = tuple[NDArray[np.int32], NDArray[np.int32]]
 """Slots (df,), increasing, and term frequencies (df,)."""
 BULK = 256
 """From this many documents at once their postings are sorted instead of appended one by one."""
-_EMPTY: Posting = (np.zeros(0, np.int32), np.zeros(0, np.int32))
+_EMPTY = np.zeros((2, 0), np.int32)
 
 
 class Postings:
@@ -29,7 +29,7 @@ class Postings:
         self._ids: dict[str, int] = {}
         self._vocabulary: list[str] = []
         self._lists: list[array[int]] = []
-        self._frozen: dict[int, NDArray[np.int32]] = {}
+        self._pairs: dict[str, NDArray[np.int32]] = {}
         self._tokens: Column[np.int32] = Column(np.int32)
         self._ends: Column[np.int64] = Column(np.int64)
 
@@ -54,6 +54,9 @@ class Postings:
         lengths = [len(terms) for terms in documents]
         self._ends.extend(len(self._tokens) + np.cumsum(lengths))
         self._tokens.extend(codes)
+        if self._pairs:
+            for term in {term for terms in documents for term in terms} if len(documents) < BULK else list(self._pairs):
+                self._pairs.pop(term, None)
         if len(documents) < BULK:
             begin = 0
             for slot, length in enumerate(lengths, first):
@@ -70,16 +73,20 @@ class Postings:
 
     def posting(self, term: str, size: int) -> Posting:
         """The posting of a term within the first `size` slots."""
-        code = self._ids.get(term)
-        if code is None:
-            return _EMPTY
-        held = self._lists[code]
-        frozen = self._frozen.get(code)
-        if frozen is None or frozen.size != len(held):
-            frozen = self._frozen[code] = np.array(held, dtype=np.int32)
-        slots, frequencies = frozen[0::2], frozen[1::2]
-        cut = len(slots) if not len(slots) or slots[-1] < size else int(np.searchsorted(slots, size))
-        return slots[:cut], frequencies[:cut]
+        slots, frequencies = self.pairs(term, size)
+        return slots, frequencies
+
+    def pairs(self, term: str, size: int) -> NDArray[np.int32]:
+        """(2, df) the same in one array: slots, and how often each holds the term."""
+        pairs = self._pairs.get(term)
+        if pairs is None:
+            code = self._ids.get(term)
+            if code is None:
+                return _EMPTY
+            pairs = self._pairs[term] = np.array(np.array(self._lists[code], dtype=np.int32).reshape(-1, 2).T, order="C")
+        if size >= len(self._ends):
+            return pairs
+        return pairs[:, : int(np.searchsorted(pairs[0], size))]
 
     def ends(self) -> NDArray[np.int64]:
         """Where each slot's terms end in `tokens`."""
@@ -106,7 +113,7 @@ class Postings:
         """Bytes of lists and token arrays, and about what the dictionary of terms takes."""
         lists = sum(64 + 4 * len(held) for held in self._lists)
         words = sum(49 + len(term) for term in self._vocabulary) + 110 * len(self._vocabulary)
-        return lists + words + self._tokens.nbytes + self._ends.nbytes + sum(held.nbytes for held in self._frozen.values())
+        return lists + words + self._tokens.nbytes + self._ends.nbytes + sum(pairs.nbytes for pairs in self._pairs.values())
 
 
 def bm25_weights(

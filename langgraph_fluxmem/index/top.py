@@ -33,3 +33,16 @@ def top(scores: NDArray[np.float32], m: int, rank: NDArray[Any] | None = None) -
             order = np.lexsort((picked, rank[picked], -found))[:m]
             return picked[order]
     return picked[np.argsort(-found, kind="stable")[:m]]
+
+
+def among(scores: NDArray[np.float32], m: int, rank: NDArray[Any], *, above_zero: bool = False) -> NDArray[np.int64]:
+    """The indices that `top` gives, in no certain order: half of its time where only the set counts. `above_zero`: only of such scores."""
+    count = len(scores)
+    if not 0 < m < count or count > 2 * m * _BLOCK:
+        found = top(scores, m, rank)
+        return found[scores[found] > 0] if above_zero else found
+    least = np.partition(scores, count - m)[count - m]
+    if above_zero and least <= 0:
+        return np.flatnonzero(scores > 0)
+    found = np.flatnonzero(scores >= least)
+    return found if len(found) == m else top(scores, m, rank)

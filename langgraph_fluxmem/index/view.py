@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar, overload
 
 import numpy as np
@@ -203,6 +203,11 @@ class NamespaceView:
         return self._best(self.dense_all(vector) if rows is None else self.dense_at(vector, rows), rows, m)
 
     @property
+    def plain(self) -> bool:
+        """Whether every row has exactly one vector."""
+        return self._vectors.plain
+
+    @property
     def exact(self) -> bool:
         """Whether the nearest are found by comparing all vectors, without Chroma."""
         return self._far is None or len(self._vectors.matrix) <= self._exact_max
@@ -291,6 +296,13 @@ class NamespaceView:
         rows = self._rows(slots.astype(np.int64))
         shown = rows >= 0
         return rows[shown], frequencies[shown]
+
+    def postings(self, terms: Iterable[str]) -> list[NDArray[np.int32]]:
+        """The `posting` of each term, as one array (2, df)."""
+        if self._live is not None:
+            return [np.stack(self.posting(term)) for term in terms]
+        with self._lock:
+            return [self._postings.pairs(term, self._slots_total) for term in terms]
 
     def terms_of(self, row: int) -> Sequence[str]:
         """The terms of a row, in order, repeated as they occur."""

@@ -92,6 +92,19 @@ def query_terms(text: str, languages: Sequence[str] = ()) -> list[tuple[int, tup
     return [(times, forms) for forms, times in counted.items()]
 
 
+def counted_terms(text: str) -> dict[str, int]:
+    """How often a query has each of its terms by the rules of the default language alone: the same as `query_terms` without `languages`, in a
+    third of the time. What the index has stemmed is not stemmed again."""
+    tokens, wholes = _tokens(text)
+    counted: dict[str, int] = {}
+    for token in tokens:
+        for term in _terms_of(token, DEFAULT):
+            counted[term] = counted.get(term, 0) + 1
+    for whole in wholes:
+        counted[whole] = counted.get(whole, 0) + 1
+    return counted
+
+
 def mark_of(language: str) -> str:
     """The term that marks a text of this language. No text has it among its `terms`, so no query asks for it."""
     return _MARKS_OF[language]

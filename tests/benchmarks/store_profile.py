@@ -57,7 +57,7 @@ class Stopwatch:
 
 
 def _wrap_parts(watch: Stopwatch, signals: list[Any]) -> None:
-    from langgraph_fluxmem import activation, context, engine, formation, signals as signal_module
+    from langgraph_fluxmem import activation, bench, context, engine, formation
     from langgraph_fluxmem.embeddings import Embedder
     from langgraph_fluxmem.index.projections import Projections
     from langgraph_fluxmem.index.view import NamespaceView
@@ -79,12 +79,12 @@ def _wrap_parts(watch: Stopwatch, signals: list[Any]) -> None:
         (formation, "_candidates", "candidates: union"),
         (formation, "_shares", "fusion"),
         (formation, "_best", "fusion"),
-        (signal_module, "asked_terms", "query terms"),
-        (signal_module.Bench, "bm25", "BM25"),
-        (signal_module.Bench, "context", "BM25 of windows"),
-        (signal_module.Bench, "sources", "BM25 of sources"),
-        (signal_module.Bench, "best", "candidates: top"),
-        (signal_module.Bench, "nearest", "candidates: top"),
+        (bench, "asked_terms", "query terms"),
+        (bench.Bench, "bm25", "BM25"),
+        (bench.Bench, "context", "BM25 of windows"),
+        (bench.Bench, "sources", "BM25 of sources"),
+        (bench.Bench, "best", "candidates: top"),
+        (bench.Bench, "nearest", "candidates: top"),
         (NamespaceView, "dense_all", "cosine of all facts"),
         (context, "serialise", "context"),
     ):

@@ -10,7 +10,7 @@ from langchain_core.documents import Document
 
 from langgraph_fluxmem import lexical
 from langgraph_fluxmem import bench as module
-from langgraph_fluxmem.index.top import top
+from langgraph_fluxmem.index.top import among, top
 from langgraph_fluxmem.lexical import B, K1, idf
 from langgraph_fluxmem.bench import Bench, Query
 from langgraph_fluxmem.signals import SIGNALS, scaled, trust, weighted
@@ -101,7 +101,7 @@ def test_rare_terms_in_a_large_namespace_agree_on_both_ways(few, monkeypatch):
     rows = [("s", [WORDS[at % 5]]) for at in range(400)]
     rows[200] = ("s", ["fox"])
     bench = bench_of(space_of(rows), "fox")
-    assert len(bench.postings[0][1]) * len(SHARES) * 4 < 400  # beyond FEW: only where it is
+    assert len(bench.view.posting("fox")[0]) * len(SHARES) * 4 < 400  # beyond FEW: only where it is
     expected = {200 - offset: share for offset, share in SHARES.items()}
     assert set(np.flatnonzero(bench.context)) == set(expected)
     assert np.argmax(bench.context) == 200
@@ -206,8 +206,16 @@ def test_the_best_rows_are_the_best():
     bench = bench_of(space, "ant")
     scores = np.random.default_rng(1).random(60).astype(np.float32)
     scores[:5] = 0
-    assert bench.best(scores, 7).tolist() == np.argsort(-scores, kind="stable")[:7].tolist()
-    assert len(bench.best(scores, 100)) == 55
+    assert sorted(bench.best(scores, 7).tolist()) == sorted(np.argsort(-scores, kind="stable")[:7].tolist())
+    assert len(bench.best(scores, 59)) == len(bench.best(scores, 100)) == 55
+
+
+@given(st.lists(st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0]), max_size=200), st.integers(0, 210))
+def test_the_best_in_no_order_are_the_best(values, m):
+    scores, rank = np.array(values, np.float32), np.arange(len(values))[::-1] // 3
+    ordered = top(scores, m, rank)
+    assert sorted(among(scores, m, rank).tolist()) == sorted(ordered.tolist())
+    assert sorted(among(scores, m, rank, above_zero=True).tolist()) == sorted(ordered[scores[ordered] > 0].tolist())
 
 
 def test_what_is_kept_of_terms_is_bounded_and_dropping_it_changes_nothing(monkeypatch):

@@ -27,7 +27,7 @@ def poke(column, slot, value):
 
 
 def term(arrays, name):
-    arrays.postings._frozen.clear()
+    arrays.postings._pairs.clear()
     return arrays.postings._lists[arrays.postings._ids[name]]
 
 
