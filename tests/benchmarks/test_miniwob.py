@@ -1,6 +1,7 @@
 """The MiniWoB++ benchmark without its browser: what is told to the agent, drift, choice, credit of a replay, rows."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -181,6 +182,24 @@ def test_a_trajectory_is_replayed():
     one = seat()
     assert build(memory).invoke({}, context=one)["progress"] == 1.0
     assert [driven[1] for driven in one.driven] == [1, 3]
+
+
+def test_a_flipped_outcome_is_told_the_other_way_around():
+    memory = Trajectories(Embedding(), recent=False)
+    memory.keep({"progress": 1.0, "given": [{"op": "click button", "text": "Send now", "id": "go"}]}, page())
+    wrong, right = seat(flipped=True), seat()
+    told = build(memory).invoke({}, context=wrong)
+    assert (told["progress"], told["memory_feedback"]["outcome"], wrong.solved) == (1.0, "success", False)
+    assert build(memory).invoke({}, context=right)["progress"] == -1.0
+    course = miniwob.Course(("f",), (), 1, 1, drift=False, flip=0.2)
+    assert sum(course.flipped("f", number) for number in range(1000)) == pytest.approx(200, abs=60)
+    assert course.key != replace(course, flip=0.0).key
+
+
+def test_an_unknown_part_is_refused_before_anything_is_tried(capsys):
+    with pytest.raises(SystemExit):
+        miniwob.main(["--families", "f", "--variants", "refine!everything"])
+    assert "parts are loss" in capsys.readouterr().err
 
 
 def test_an_unknown_variant_is_refused(tmp_path):

@@ -110,7 +110,8 @@ def test_feedback_keeps_progress_and_loss_apart():
     said = feedback(lit, lost)
     assert (said.outcome, said.progress, said.loss, said.done) == ("failure", 0.0, 1.0, True)
     assert feedback(start, lit, flipped=True).progress == 0.0
-    assert feedback(lit, lost, flipped=True).loss == 0.0
+    turned = feedback(lit, lost, flipped=True)
+    assert (turned.outcome, turned.loss, turned.done) == ("success", 0.0, True)
 
 
 def test_unknown_variants_are_refused(tmp_path):
