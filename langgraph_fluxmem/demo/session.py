@@ -203,7 +203,8 @@ class _Table:
                 flip=self.course.flip,
                 watch=self.explainer.watch,
             )
-            return play(self.agent, seat, thread=name, episode=f"seed-{self.course.seed}-{name}")
+            durability = "exit" if self.course.once else "async"  # a benchmark that is cut short begins the game anew
+            return play(self.agent, seat, thread=name, episode=f"seed-{self.course.seed}-{name}", durability=durability)
 
     def practise(self, latest: GameSpec, budget: int) -> int:
         """Play games of the stream up to the `latest` one again, drawn by chance, until `budget` commands were given; returns how many were."""
