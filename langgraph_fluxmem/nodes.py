@@ -26,7 +26,7 @@ from langgraph_fluxmem.reading import Reader, StateReader, get
 from langgraph_fluxmem.requests import Stage
 from langgraph_fluxmem.schema import Activation, Episode, Feedback, Origin, Step
 from langgraph_fluxmem.state import CHANNELS
-from langgraph_fluxmem.trace import Trace, appended, steps_of
+from langgraph_fluxmem.trace import Trace, appended, outline, steps_of
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.memory import FluxMem
@@ -144,7 +144,7 @@ class _Bodies:
         if going_on and self.reader.from_messages:
             before = activation_of(state)
             open_ = taken(open_, before, len(self.reader.message_steps(state, task=before.situation.task)[1]))
-        situation = self.reader.situation(state, steps_of(trace))
+        situation = self.reader.situation(state, outline(trace))
         activation: Activation = yield from mem.stages.recall(
             situation, namespace=namespace, also=also, k=self.k, lineage=channel.get("lineage"), seen=channel.get("ids", []), repair=repair
         )
@@ -185,10 +185,10 @@ class _Bodies:
         if not feedback.done and feedback.outcome == "failure" and round_ + 1 < mem.config.max_rounds:
             decided = "again"
         if decided == "again":
-            activation = activation.model_copy(update={"situation": self.reader.situation(state, steps_of(trace))})
+            activation = activation.model_copy(update={"situation": self.reader.situation(state, outline(trace))})
         activation = yield from mem.stages.refine(activation, feedback, again=decided == "again")
         packed = _packed(activation, trace, held_open(open_, activation), episode=memory.get("episode"))
-        acted = [step.action for step in steps_of(trace) if step.action is not None]
+        acted = [step.action for step in outline(trace) if step.action is not None]
         badly = feedback.done and (feedback.loss > 0 or feedback.outcome == "failure")
         ended = memory.get("ended", [])
         packed["ended"] = ended_badly(ended, activation.situation.task, acted) if badly else ended

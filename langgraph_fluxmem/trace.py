@@ -32,6 +32,11 @@ def appended(trace: Trace, step: Step) -> dict[str, Any]:
     return {"strings": strings, "steps": [*trace.get("steps", ()), entry]}
 
 
+def outline(trace: Trace) -> list[Step]:
+    """The steps of a trace with their action and notes alone: all that says in what situation one is."""
+    return [Step(action=entry.get("action"), notes=tuple(entry.get("notes", ()))) for entry in trace.get("steps", ())]
+
+
 def steps_of(trace: Trace) -> list[Step]:
     """The steps of a trace, as they were appended."""
     strings: Sequence[str] = trace.get("strings", ())

@@ -45,7 +45,9 @@ _TABLE = str.maketrans({letter: plain for plain, letters in _LATIN.items() for l
 
 def invisible(char: str) -> bool:
     """Whether a character takes no room on the page: format characters, variation selectors, tags, fillers."""
-    return unicodedata.category(char) == "Cf" or "\ufe00" <= char <= "\ufe0f" or "\U000e0000" <= char <= "\U000e0fff" or char in _FILLERS
+    return char > "\x7f" and (
+        unicodedata.category(char) == "Cf" or "\ufe00" <= char <= "\ufe0f" or "\U000e0000" <= char <= "\U000e0fff" or char in _FILLERS
+    )
 
 
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
