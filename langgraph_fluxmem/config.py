@@ -53,7 +53,9 @@ class Config(BaseModel):
     """About how many MiB of facts' texts and metadata are kept in memory, so that a recall need not read them; 0: none. Forgotten and expired
     ones are dropped by the next recall that would show facts of theirs."""
     busy_timeout: float = Field(default=30.0, gt=0)
-    """Seconds a write waits for another process before it fails."""
+    """Seconds a write waits for another process before it fails, and reads and writes for a database server that is away."""
+    connections: int = Field(default=16, ge=1)
+    """How many connections to Postgres a process reads with at most; one more writes. A directory needs none."""
 
     @classmethod
     def of(cls, options: Mapping[str, Any] | None = None, /, **more: Any) -> Config:

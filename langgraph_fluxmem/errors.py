@@ -51,6 +51,10 @@ class NotAMemoryError(LedgerError):
     """The address is a file, or a directory that holds something else."""
 
 
+class UnavailableError(LedgerError):
+    """The database server is away, or has no connection to give, for longer than `busy_timeout`; what was to be written may be tried again."""
+
+
 class SchemaVersionError(LedgerError):
     """The ledger was written by a newer version of the package."""
 

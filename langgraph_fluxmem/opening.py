@@ -52,7 +52,7 @@ def acquire(address: str | Path, embeddings: str | Embeddings | None, config: Co
 
 
 def _open_engine(address: str | Path, embedder: Embedder, config: Config) -> Engine:
-    ledger = Ledger.open(address, durability=config.durability, busy_timeout=config.busy_timeout)
+    ledger = Ledger.open(address, durability=config.durability, busy_timeout=config.busy_timeout, connections=config.connections)
     try:
         ledger.check_embedding(embedder.fingerprint, embedder.dims)
         ledger.check_terms(VERSION, indexed_again)

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import os
+import selectors
 import sqlite3
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
-from langgraph_fluxmem.errors import FluxMemError, LedgerError, MissingExtraError, NotAMemoryError
+from langgraph_fluxmem.errors import FluxMemError, LedgerError, MissingExtraError, NotAMemoryError, UnavailableError
 from langgraph_fluxmem.ledger.sql import Session
 
+T = TypeVar("T")
 Durability = Literal["process", "power"]
 FILE = "ledger.sqlite"
 APPLICATION_ID = 0x464C584D
 """``FLXM``: marks the SQLite file as ours."""
 _LOCK = 0x666C78
 """Advisory lock that Postgres writers take, so that positions become visible in order."""
+_GONE = ("08", "57P", "53300")
+"""SQLSTATEs of a server that stops, starts, breaks the connection or has none left."""
+_REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied")
+"""What connecting says, without a SQLSTATE, when trying again would not help."""
+_PAUSES = (0.02, 1.0)
+"""Seconds between attempts to reach a server that is away: the first, and the most."""
 
 
 class Database:
@@ -33,12 +41,11 @@ class Database:
         if durability not in ("process", "power"):
             raise LedgerError(f"durability {durability!r}; expected 'process' (survives a kill) or 'power' (synced at each commit)")
         self._durability = durability
-        self._busy_timeout = busy_timeout
+        self.busy_timeout = busy_timeout
         text = os.fspath(address)
         if "://" in text:
             self.path: Path | None = None
-            self.engine = _postgres(text)
-            self.name = self.engine.url.render_as_string(hide_password=True)
+            self.name, self.engine = _postgres(text)
         else:
             directory = _memory_directory(Path(text))
             self.path = directory / FILE
@@ -47,7 +54,7 @@ class Database:
         self.sqlite = self.path is not None
 
     def _sqlite(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(str(self.path), timeout=self._busy_timeout, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(str(self.path), timeout=self.busy_timeout, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA cache_size=-16000")
             connection.execute("PRAGMA temp_store=MEMORY")
@@ -73,6 +80,33 @@ class Database:
                 connection.autocommit = not writing
             return Session(connection, dialect)
 
+    def lost(self, session: Session) -> bool:
+        """Whether the server has ended the session's connection, as far as can be told without asking it."""
+        if self.sqlite:
+            return False
+        if session.connection.closed:
+            return True
+        with selectors.DefaultSelector() as selector:  # an idle connection has nothing to read, unless the server has said good-bye
+            selector.register(session.connection.fileno(), selectors.EVENT_READ)
+            return bool(selector.select(0))
+
+    def patiently(self, attempt: Callable[[], T]) -> T:
+        """The result of `attempt`, which is repeated while the server is away, up to the busy timeout.
+
+        Raises:
+            UnavailableError: it stayed away.
+        """
+        deadline = time.monotonic() + self.busy_timeout
+        pause = _PAUSES[0]
+        while True:
+            try:
+                return attempt()
+            except UnavailableError:
+                if time.monotonic() + pause >= deadline:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, _PAUSES[1])
+
     def begin(self, session: Session) -> None:
         """Begin a write transaction: wait for the lock, up to the busy timeout."""
         if not self.sqlite:
@@ -82,7 +116,7 @@ class Database:
 
     def retry_busy(self, attempt: Callable[[], object]) -> None:
         """Repeat while SQLite is locked, up to the busy timeout: recovery and mode changes do not wait by themselves."""
-        deadline = time.monotonic() + self._busy_timeout
+        deadline = time.monotonic() + self.busy_timeout
         pause = 0.001
         while True:
             try:
@@ -158,14 +192,28 @@ class Database:
         cause = error.orig if isinstance(error, DBAPIError) and isinstance(error.orig, Exception) else error
         if isinstance(cause, FluxMemError) or not isinstance(cause, (OSError, *self._driver_errors())):
             return error
-        translated = LedgerError(f"cannot {action} the ledger {self.name}: {self._meaning(str(cause).strip())}")
+        text = str(cause).strip()
+        if self._away(cause):
+            translated: LedgerError = UnavailableError(f"cannot {action} the ledger {self.name}: {text}: the server is away; try again")
+        else:
+            translated = LedgerError(f"cannot {action} the ledger {self.name}: {self._meaning(text)}")
         translated.__cause__ = error
         return translated
+
+    def _away(self, cause: Exception) -> bool:
+        """Whether a failure means that the server is away, or was while it was asked; not that it refuses."""
+        if self.sqlite:
+            return False
+        driver: Any = self.engine.dialect.dbapi
+        state = getattr(cause, "sqlstate", None)
+        if state is not None:
+            return str(state).startswith(_GONE)
+        return isinstance(cause, (driver.OperationalError, driver.InterfaceError)) and not any(word in str(cause) for word in _REFUSALS)
 
     def _meaning(self, text: str) -> str:
         low = text.lower()
         if "locked" in low or "busy" in low:
-            mend = f"another process held the write lock for {self._busy_timeout:g} s; try again, or raise busy_timeout"
+            mend = f"another process held the write lock for {self.busy_timeout:g} s; try again, or raise busy_timeout"
         elif "readonly" in low or "read-only" in low:
             mend = "it is read-only; give this user write permission on the directory and its files"
         elif "full" in low or "no space" in low:
@@ -185,15 +233,17 @@ def _is_busy(error: Exception) -> bool:
     return "locked" in str(error) or "busy" in str(error)
 
 
-def _postgres(address: str) -> Engine:
+def _postgres(address: str) -> tuple[str, Engine]:
     try:
         url = make_url(address)
     except ArgumentError:
         raise LedgerError(f"address {address!r} is no URL; expected a directory or postgresql://user:password@host/database") from None
     if url.get_backend_name() != "postgresql":
         raise LedgerError(f"address {url.render_as_string()!r}: expected a directory or postgresql://user:password@host/database")
+    name = url.set(drivername="postgresql+psycopg").render_as_string(hide_password=True)
+    url = url.set(drivername="postgresql+psycopg", query={"connect_timeout": "10", "application_name": "langgraph_fluxmem", **url.query})
     try:
-        return create_engine(url.set(drivername="postgresql+psycopg"), poolclass=NullPool)
+        return name, create_engine(url, poolclass=NullPool)
     except (ImportError, NoSuchModuleError):
         raise MissingExtraError('Postgres needs psycopg: pip install "langgraph_fluxmem[postgres]"') from None
 

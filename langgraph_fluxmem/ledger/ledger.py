@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from types import TracebackType
 from typing import Self, TypeVar
 
 import numpy as np
@@ -16,12 +14,12 @@ from numpy.typing import NDArray
 from sqlalchemy import bindparam, select
 
 from langgraph_fluxmem.edits import Applied, Plan
-from langgraph_fluxmem.errors import ClosedError
 from langgraph_fluxmem.ledger import apply as applying
 from langgraph_fluxmem.ledger import expiry, integrity, leases, migrations, reads, reindexing, undo
 from langgraph_fluxmem.ledger import history as histories
 from langgraph_fluxmem.ledger.database import Database, Durability
 from langgraph_fluxmem.ledger.plans import namespace_path, prepare
+from langgraph_fluxmem.ledger.readers import Readers, Reading, patient
 from langgraph_fluxmem.ledger.rows import BodyRow, Change, CommitRow, EdgeRow, EvidenceRow, NodeRow, OperationRow, RawBody
 from langgraph_fluxmem.ledger.sql import Session, Statement
 from langgraph_fluxmem.ledger.tables import meta
@@ -31,23 +29,9 @@ from langgraph_fluxmem.schema import Namespace, Provenance
 T = TypeVar("T")
 _EVER = float("-inf")
 """The moment at which nothing has expired."""
+CONNECTIONS = 16
+"""Connections to a database server that one process reads with at most."""
 _META = Statement(select(meta.c.value).where(meta.c.key == bindparam("key")))
-
-
-class _Reading:
-    """A session to read with, idle again at the end; what fails in between is told in our errors, and its session is closed."""
-
-    __slots__ = ("_ledger", "_session")
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def __enter__(self) -> Session:
-        self._session = self._ledger.take_session()
-        return self._session
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._ledger.give_session(self._session, error)
 
 
 class Ledger:
@@ -57,14 +41,13 @@ class Ledger:
     `close`, and `LedgerError` when the database fails.
     """
 
-    def __init__(self, database: Database, memory_id: str, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, memory_id: str, clock: Callable[[], float], connections: int = CONNECTIONS) -> None:
         self.memory_id = memory_id
-        self._database = database
+        self.database = database
         self._clock = clock
-        self._idle: deque[Session] = deque()
+        self._readers = Readers(database, connections)
         self._namespace_ids: dict[str, int] = {}
         self._fingerprint: str | None = None
-        self._closed = False
         self._writer = Writer(database, clock)
         self._finalizer = weakref.finalize(self, Writer.close, self._writer)
 
@@ -76,14 +59,16 @@ class Ledger:
         durability: Durability = "process",
         busy_timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
+        connections: int = CONNECTIONS,
     ) -> Self:
         """Open or make a ledger.
 
         Args:
             address: a directory (made when missing; the file in it is ``ledger.sqlite``), or a ``postgresql://`` URL.
             durability: ``"process"``: acknowledged writes survive a kill of the process. ``"power"``: they are synced to disk first.
-            busy_timeout: seconds a write waits for another process.
+            busy_timeout: seconds a write waits for another process, and everything for a database server that is away.
             clock: seconds since the epoch; for tests.
+            connections: to Postgres, for reading, at most; one more writes.
 
         Raises:
             NotAMemoryError: a file, or a directory or database of something else.
@@ -91,7 +76,7 @@ class Ledger:
             LedgerError: it cannot be opened, read or written; the message says how to mend it.
         """
         database = Database(address, durability=durability, busy_timeout=busy_timeout)
-        return cls(database, migrations.setup(database, clock()), clock)
+        return cls(database, migrations.setup(database, clock()), clock, connections)
 
     def now(self) -> float:
         """Seconds since the epoch by the ledger's clock, which decides what has expired."""
@@ -137,6 +122,7 @@ class Ledger:
         """Run a job in the writer's transaction and wait until it is durable; what it raises rolls it back and is raised here."""
         return self._writer.submit(run).result()
 
+    @patient
     def read(self, run: Callable[[Session], T]) -> T:
         """Run a reading on a session of its own; it may end anywhere, and must not write."""
         with self._reading() as session:
@@ -166,37 +152,8 @@ class Ledger:
         return self._writer.submit(lambda tx: expiry.refresh(tx, path, wanted, moment)).result()
 
     # ---------------------------------------------------------------------------------------------------------------- reads
-    def _reading(self) -> _Reading:
-        return _Reading(self)
-
-    def take_session(self) -> Session:
-        """A session for one reading; give it back with `give_session`."""
-        if self._closed:
-            raise ClosedError(f"the ledger at {self._database.name} is closed; open the memory again")
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._database.connect(writing=False)
-
-    def give_session(self, session: Session, error: BaseException | None) -> None:
-        """End a reading; raises what its `error` means."""
-        if error is not None:
-            self._database.retire(session)
-            meant = self._database.translate(error, "read") if isinstance(error, Exception) else error
-            if meant is not error:
-                raise meant from error
-            return
-        self._idle.append(session)
-        if self._closed:
-            self._retire_idle()
-
-    def _retire_idle(self) -> None:
-        while True:
-            try:
-                session = self._idle.pop()
-            except IndexError:
-                return
-            self._database.retire(session)
+    def _reading(self) -> Reading:
+        return Reading(self._readers)
 
     def _namespace_id(self, session: Session, namespace: Namespace) -> int | None:
         path = namespace_path(namespace)
@@ -207,11 +164,13 @@ class Ledger:
                 self._namespace_ids[path] = known
         return known
 
+    @patient
     def head(self, namespace: Namespace | None = None) -> int:
         """Last log position, or the last one that changed something in `namespace`; 0 when there is none."""
         with self._reading() as session:
             return reads.head(session) if namespace is None else reads.namespace_head(session, namespace_path(namespace))
 
+    @patient
     def changes(self, after: int, namespace: Namespace | None = None, limit: int = 10_000) -> list[Change]:
         """The edit log after position `after`, in order. About `limit` entries, never a part of an operation; empty at the end. An
         operation that edits nothing has no entry, so a follower that has read to the end stands at the `head` it read before."""
@@ -221,6 +180,7 @@ class Ledger:
                 return []
             return reads.changes(session, after, ns, max(1, limit))
 
+    @patient
     def nodes(
         self,
         namespace: Namespace,
@@ -236,6 +196,7 @@ class Ledger:
             ns = self._namespace_id(session, namespace)
             return [] if ns is None else reads.current_nodes(session, ns, after=after, kinds=kinds, at=at, bodies=bodies)
 
+    @patient
     def load(self, namespace: Namespace, ids: Sequence[str]) -> dict[str, NodeRow]:
         """Versions by id, whether current, superseded, undone or erased; unknown ids are absent."""
         with self._reading() as session:
@@ -246,41 +207,48 @@ class Ledger:
         """As `load`, but only what the versions say: a fifth of the time."""
         return {row.id: row.decoded() for row in self.raw_bodies(namespace, ids)}
 
+    @patient
     def raw_bodies(self, namespace: Namespace, ids: Sequence[str]) -> list[RawBody]:
         """As `bodies`, as the ledger holds them."""
         with self._reading() as session:
             ns = self._namespace_id(session, namespace)
             return [] if ns is None else reads.raw_bodies(session, ns, ids)
 
+    @patient
     def newest_bodies(self, namespace: Namespace, kinds: Sequence[str], limit: int, room: Callable[[RawBody], bool]) -> list[RawBody]:
         """At most `limit` current versions of these kinds, newest first, up to the first that there is no `room` for."""
         with self._reading() as session:
             ns = self._namespace_id(session, namespace)
             return [] if ns is None else reads.newest_bodies(session, ns, kinds, limit, room)
 
+    @patient
     def erased(self, after: int) -> list[str]:
         """Versions, of any namespace, that operations after position `after` erased."""
         with self._reading() as session:
             return reads.erased(session, after)
 
+    @patient
     def current(self, namespace: Namespace, keys: Sequence[str], *, expired: bool = False) -> dict[str, NodeRow]:
         """Current versions by store key; absent ones are left out, and so are expired ones unless `expired`."""
         with self._reading() as session:
             ns = self._namespace_id(session, namespace)
             return {} if ns is None else reads.current(session, ns, keys, _EVER if expired else self._clock())
 
+    @patient
     def edges(self, namespace: Namespace, *, after: int = 0) -> list[EdgeRow]:
         """Stored edges of live operations, in log order, one row for each operation that wrote it."""
         with self._reading() as session:
             ns = self._namespace_id(session, namespace)
             return [] if ns is None else reads.edge_rows(session, ns, after)
 
+    @patient
     def evidence(self, namespace: Namespace, *, after: int = 0) -> list[EvidenceRow]:
         """Evidence of live operations, in log order."""
         with self._reading() as session:
             ns = self._namespace_id(session, namespace)
             return [] if ns is None else reads.evidence_rows(session, ns, after)
 
+    @patient
     def vectors(self, namespace: Namespace, hashes: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Vectors (d,) float32, read-only, by content hash, of the memory's embedding; unknown hashes are absent."""
         with self._reading() as session:
@@ -290,43 +258,51 @@ class Ledger:
             return {} if ns is None or embedding is None else reads.vector_rows(session, ns, hashes, embedding[0])
 
     # ----------------------------------------------------------------------------------------------------- commits, operations
+    @patient
     def commits(self, namespace: Namespace, *, after: int = 0) -> list[CommitRow]:
         """The commits of a namespace after position `after`, in log order, undone ones too (`live` is False)."""
         with self._reading() as session:
             ns = self._namespace_id(session, namespace)
             return [] if ns is None else reads.commit_rows(session, ns, after)
 
+    @patient
     def resolve_episode(self, namespace: Namespace | None, episode_id: str) -> list[CommitRow]:
         """Commits of an episode (several when branches differ), in log order; in any namespace when that is None; empty when none."""
         with self._reading() as session:
             ns = None if namespace is None else self._namespace_id(session, namespace)
             return [] if namespace is not None and ns is None else reads.commits_of_episode(session, ns, episode_id)
 
+    @patient
     def resolve_run(self, run_id: str) -> list[CommitRow]:
         """Commits of a run, in any namespace, in log order."""
         with self._reading() as session:
             return reads.commits_of_run(session, run_id)
 
+    @patient
     def operations(self, namespace: Namespace | None = None, *, limit: int = 100) -> list[OperationRow]:
         """The log as people read it: the newest `limit` operations, newest first."""
         with self._reading() as session:
             ns = None if namespace is None else self._namespace_id(session, namespace)
             return [] if namespace is not None and ns is None else reads.operation_rows(session, ns, limit)
 
+    @patient
     def operation(self, id: str) -> OperationRow | None:
         with self._reading() as session:
             return reads.operation_row(session, id)
 
+    @patient
     def operations_at(self, positions: Sequence[int]) -> dict[int, OperationRow]:
         """Operations by log position; positions that have none are absent."""
         with self._reading() as session:
             return reads.operations_at(session, positions)
 
+    @patient
     def places(self, id: str) -> list[tuple[Namespace, str]]:
         """(namespace, node) of a version id, or of a node id in every namespace that has it; empty when nothing is called so."""
         with self._reading() as session:
             return histories.places(session, id)
 
+    @patient
     def history(self, namespace: Namespace, node: str) -> histories.History:
         """Versions of a node, and edges and evidence that name it, with whether each counts now."""
         with self._reading() as session:
@@ -335,6 +311,7 @@ class Ledger:
                 return histories.History((), (), ())
             return histories.since_reset(histories.history(session, ns, node), reads.last_reset(session, ns))
 
+    @patient
     def dependents(self, operation: str) -> tuple[str, ...]:
         """Ids, in log order, of the operations that ``undo(operation, cascade=True)`` would undo with it.
 
@@ -345,17 +322,20 @@ class Ledger:
             return undo.dependents(session, undo.position_of(session, operation))
 
     # ------------------------------------------------------------------------------------------------------------- namespaces
+    @patient
     def namespaces(self, kinds: Sequence[str] | None = None, *, expired: bool = False) -> list[Namespace]:
         """Namespaces that hold a current node (of these kinds), sorted. What has expired does not count unless `expired`."""
         with self._reading() as session:
             return expiry.holding(session, _EVER if expired else self._clock(), kinds)
 
+    @patient
     def holds(self, namespace: Namespace, kinds: Sequence[str]) -> bool:
         """Whether a namespace holds a current node of these kinds, expired ones included."""
         with self._reading() as session:
             ns = self._namespace_id(session, namespace)
             return ns is not None and expiry.holds(session, ns, kinds)
 
+    @patient
     def heads(self, after: int) -> dict[Namespace, int]:
         """The namespaces that changed after position `after`, with the last position that changed each."""
         with self._reading() as session:
@@ -378,6 +358,7 @@ class Ledger:
         return cut[offset : None if limit is None else offset + limit]
 
     # ------------------------------------------------------------------------------------------------------- cursors, leases
+    @patient
     def cursor(self, name: str) -> int:
         """Log position up to which the projection `name` has followed; 0 when it never did."""
         with self._reading() as session:
@@ -403,12 +384,14 @@ class Ledger:
         """Give the lease back; does nothing when it was lost."""
         self._writer.submit(lambda tx: leases.release(tx, name, owner, token)).result()
 
+    @patient
     def check_lease(self, name: str, token: int) -> None:
         """Raise `LeaseLostError` unless `token` holds the lease now. To write only while it does, pass ``fence=`` to `apply`."""
         with self._reading() as session:
             leases.check(session, name, token, self._clock())
 
     # ------------------------------------------------------------------------------------------------------------ embedding
+    @patient
     def embedding(self) -> tuple[str, int] | None:
         """(fingerprint, dimensions) of the memory's vectors; None until the first ones are written."""
         with self._reading() as session:
@@ -427,6 +410,7 @@ class Ledger:
             applying.compare_embedding(stored, fingerprint, dims)
         self._fingerprint = fingerprint
 
+    @patient
     def check_terms(self, version: str, indexer: reindexing.Indexer) -> int:
         """Make the terms of stored texts again if other rules than those of `version` made them; returns how many nodes changed."""
         with self._reading() as session:
@@ -434,6 +418,7 @@ class Ledger:
         return 0 if found is not None and found[0] == version else reindexing.reindex(self._writer, version, indexer)
 
     # ------------------------------------------------------------------------------------------------------------------ end
+    @patient
     def check(self) -> list[str]:
         """Integrity of the ledger: one line for each difference, ``[]`` when it is clean."""
         with self._reading() as session:
@@ -445,17 +430,17 @@ class Ledger:
         Raises:
             LedgerError: the directory holds something, cannot be written, or the ledger is on Postgres.
         """
-        self._database.backup(directory)
+        self.database.backup(directory)
 
     @property
     def closed(self) -> bool:
-        return self._closed
+        return self._readers.closed
 
     def close(self) -> None:
         """Finish queued writes and close all connections. Safe to call twice."""
-        self._closed = True
+        self._readers.closed = True
         self._finalizer()
-        self._retire_idle()
+        self._readers.close()
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import bindparam, func, select
 
-from langgraph_fluxmem.errors import ClosedError, FluxMemError
+from langgraph_fluxmem.errors import ClosedError, FluxMemError, UnavailableError
 from langgraph_fluxmem.ledger.database import Database
 from langgraph_fluxmem.ledger.sql import Session, Statement, insert_into
 from langgraph_fluxmem.ledger.tables import namespaces, operations
@@ -115,7 +115,8 @@ class Writer:
         self._thread.start()
 
     def submit(self, run: Callable[[Transaction], T]) -> Future[T]:
-        """Queue a job. It may be run twice (the first transaction having failed as a whole), so it acts on the transaction only.
+        """Queue a job. It may be run twice (the first transaction having failed as a whole, or a server having gone away while it committed),
+        so it acts on the transaction only, and finds out what is there already.
 
         Raises:
             ClosedError: the writer was closed.
@@ -162,16 +163,28 @@ class Writer:
     def _group(self, jobs: list[_Job[Any]]) -> None:
         """Run jobs in one transaction; when it fails as a whole, each again in its own."""
         try:
-            outcomes = self._transact(jobs)
+            outcomes = self._transacted(jobs)
         except Exception as error:  # noqa: BLE001  # whatever it is belongs to the callers
-            if len(jobs) == 1:
-                jobs[0].future.set_exception(self._translated(error))
+            if len(jobs) == 1 or isinstance(error, UnavailableError):
+                for job in jobs:
+                    job.future.set_exception(self._translated(error))
             else:
                 for job in jobs:
                     self._group([job])
             return
         faults.point("ledger.before_ack")
         self._acknowledge(jobs, outcomes)
+
+    def _transacted(self, jobs: list[_Job[Any]]) -> list[tuple[Any, Exception | None]]:
+        """The outcomes of a transaction; it is made again while the server is away."""
+        if self._database.sqlite:
+            return self._transact(jobs)
+
+        def attempt() -> list[tuple[Any, Exception | None]]:
+            with self._database.translating("write to"):
+                return self._transact(jobs)
+
+        return self._database.patiently(attempt)
 
     def _acknowledge(self, jobs: list[_Job[Any]], outcomes: list[tuple[Any, Exception | None]]) -> None:
         for job, (result, error) in zip(jobs, outcomes, strict=True):
@@ -185,9 +198,9 @@ class Writer:
     def _transact(self, jobs: list[_Job[Any]]) -> list[tuple[Any, Exception | None]]:
         session = self._connected()
         faults.point("ledger.before_begin")
-        self._database.begin(session)
         tx = Transaction(session, self._namespaces, self._clock)
         try:
+            self._database.begin(session)
             outcomes = [self._savepoint(tx, job) for job in jobs] if len(jobs) > 1 else [self._alone(tx, jobs[0])]
             if faults.switch("ledger.ack_before_commit"):
                 self._acknowledge(jobs, outcomes)
@@ -218,6 +231,9 @@ class Writer:
         return result, None
 
     def _connected(self) -> Session:
+        if self._session is not None and self._database.lost(self._session):
+            self._database.retire(self._session)
+            self._session = None
         if self._session is None:
             self._session = self._database.connect(writing=True)
         return self._session

@@ -186,7 +186,7 @@ def test_unknown_durability_is_refused(tmp_path):
 @pytest.mark.parametrize("durability", ["process", "power"])
 def test_durability_sets_how_commits_are_synced(tmp_path, durability):
     with Ledger.open(tmp_path, durability=durability) as ledger:
-        session = ledger._database.connect(writing=True)
+        session = ledger.database.connect(writing=True)
         assert session.text("PRAGMA synchronous") == [(1 if durability == "process" else 2,)]
         assert session.text("PRAGMA journal_mode") == [("wal",)]
         session.close()

@@ -172,10 +172,10 @@ def test_check_names_the_damage(opened, damage):
     ledger.undo("c")
     assert ledger.check() == []
     statement, line = DAMAGE[damage]
-    session = ledger._database.connect(writing=True)
-    ledger._database.begin(session)
+    session = ledger.database.connect(writing=True)
+    ledger.database.begin(session)
     session.run(Statement(text(statement)))
-    ledger._database.commit(session)
+    ledger.database.commit(session)
     session.close()
     found = ledger.check()
     assert any(line in difference for difference in found), found
@@ -184,10 +184,10 @@ def test_check_names_the_damage(opened, damage):
 def test_check_bounds_what_it_says(opened):
     ledger = opened()
     ledger.apply(plan(*(fact(f"n{i}", f"text {i}") for i in range(50))))
-    session = ledger._database.connect(writing=True)
-    ledger._database.begin(session)
+    session = ledger.database.connect(writing=True)
+    ledger.database.begin(session)
     session.run(Statement(text("DELETE FROM fluxmem_text_refs")))
-    ledger._database.commit(session)
+    ledger.database.commit(session)
     session.close()
     found = ledger.check()
     assert len(found) == 21
