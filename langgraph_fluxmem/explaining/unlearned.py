@@ -50,11 +50,10 @@ class Unlearned:
 
 def recall_unlearned(activation: Activation, config: Config, *, lexical: bool) -> Stage:
     """The activation that the same recall would give, of what the same branch may see and without what its rounds have shown before."""
-    again = activation.model_copy(
-        update={"facts": (), "steps": (), "episodes": (), "skills": (), "reshaped": (), "context": "", "evidence": None, "used": ()}
-    )
     weights = {name: weight for name, weight in activation.weights.items() if name != "verify"}
-    form = forming.form(again, config=config, signals=weights or None, lineage=None, seen=(), lexical=lexical, evidence=0)
+    emptied = {"facts": (), "steps": (), "episodes": (), "skills": (), "reshaped": (), "context": "", "evidence": None, "used": ()}
+    again = activation.model_copy(update={**emptied, "signals": weights})
+    form = forming.form(again, config=config, lineage=None, seen=(), lexical=lexical, evidence=0)
     return (yield from _answered(form, activation.hidden))
 
 
