@@ -45,6 +45,8 @@ class Config(BaseModel):
     ``"off"``: only consolidation does that."""
     split_chars: int = Field(default=8_000, ge=200)
     """Texts longer than this are split into several facts, each with its position."""
+    quarantine: bool = True
+    """Whether texts that other people wrote to be obeyed, or that only they wrote, are kept out of skills and notes; see `trust`."""
     learning: bool = True
     """False freezes learning: feedback is validated and changes nothing."""
     half_life: int = Field(default=1_000, ge=0)

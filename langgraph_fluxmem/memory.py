@@ -17,6 +17,7 @@ from langgraph_fluxmem.operators import Operators, resolve_operators
 from langgraph_fluxmem.presets import PresetName
 from langgraph_fluxmem.reading import Reader
 from langgraph_fluxmem.schema import Activation, Episode, Feedback, Situation, Step
+from langgraph_fluxmem.trust.calls import QuarantineCalls
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from langgraph_fluxmem.topics import Topic
 
 
-class FluxMem(KeptMemory):
+class FluxMem(KeptMemory, QuarantineCalls):
     """A memory that rewires itself: open it, then remember, recall, refine, learn and commit.
 
         with FluxMem.open("memory/") as mem:

@@ -23,8 +23,8 @@ Action = str | dict[str, JsonValue]
 Outcome = Literal["success", "failure", "unknown"]
 Channel = Literal["progress", "failure", "loss"]
 """Evidence channels. ``progress``: it led on. ``failure``: it was tried and did not lead on. ``loss``: it ended the task badly."""
-NodeKind = Literal["fact", "item", "episode", "skill", "mark", "note"]
-"""``note`` stands for facts that say the same (`gate`); it is not searched. ``mark`` stands for a point in the log (`RESET`). ``item`` is a fact that came through a store API: never merged, rewritten or decayed."""
+NodeKind = Literal["fact", "item", "episode", "skill", "mark", "note", "quarantine"]
+"""``note`` stands for facts that say the same (`gate`); it is not searched; nor is ``quarantine``, what was held back (`trust`). ``mark`` stands for a point in the log (`RESET`). ``item`` is a fact that came through a store API: never merged, rewritten or decayed."""
 EdgeKind = Literal["GROUNDS", "DISTILLS", "RELATES", "LEADS", "SUPERSEDES"]
 Origin = Literal["agent", "tool", "environment", "evaluator", "user", "model", "system"]
 

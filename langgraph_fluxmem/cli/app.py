@@ -180,6 +180,31 @@ def consolidate(
 
 
 @app.command()
+def quarantine(  # noqa: PLR0917 - options of a command are given by name
+    directory: Directory = "memory",
+    namespace: In = None,
+    release: Annotated[str | None, typer.Option(help="Let this item take its place.")] = None,
+    discard: Annotated[str | None, typer.Option(help="Drop this item's text.")] = None,
+    decided: Annotated[bool, typer.Option("--all", help="Also what was released or discarded.")] = False,
+    json: AsJson = False,
+) -> None:
+    """What was kept out of skills and notes because others wrote it to be obeyed, each with why; release or discard it."""
+    with opened(directory) as mem:
+        space = namespace_of(namespace)
+        done = [call(item, namespace=space) for call, item in ((mem.release, release), (mem.discard, discard)) if item is not None]
+        items = mem.quarantine(namespace=space, decided=decided)
+    if json:
+        show.as_json([item.model_dump(mode="json") for item in items])
+        return
+    for applied in done:
+        show.out.print(f"done; undo it with {applied.operation}", markup=False)
+    for item in items:
+        show.out.print(str(item), markup=False, soft_wrap=True)
+    if not items:
+        show.out.print("nothing is held back")
+
+
+@app.command()
 def verify(directory: Directory = "memory", embeddings: Embedding = None, json: AsJson = False) -> None:
     """Compare every projection with the ledger; each difference is a line. Exit status 3 if there is one."""
     with opened(directory, embeddings) as mem:

@@ -27,6 +27,7 @@ from langgraph_fluxmem.skills import SkillBook
 from langgraph_fluxmem.skills.model import Skill, Status, Trials
 from langgraph_fluxmem.testing.faults import point
 from langgraph_fluxmem.text import content_hash
+from langgraph_fluxmem.trust.quarantine import item_writes, rows_of
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.engine import Engine
@@ -66,9 +67,10 @@ def accept(
     *,
     lease: tuple[str, int] | None = None,
     tended: Sequence[Mapping[str, Any]] = (),
+    withheld: Sequence[Json] = (),
 ) -> Stage:
     """Write the operation. Returns JSON: ``operation`` (None when nothing was looked at), ``active``, ``skills`` (`SkillReport` fields),
-    ``facts`` (counts of `caring.Care`), ``withdrawn``.
+    ``facts`` (counts of `caring.Care`), ``withdrawn``, ``quarantined``. What was `withheld` of skills goes into quarantine with it.
 
     The plan names the version of every node that it was made from, and the ledger compares them in the transaction that writes it. When
     one has changed nothing is written and the plan is made anew from what is current, up to `TRIES` times.
@@ -78,7 +80,7 @@ def accept(
         StaleError: skills or facts changed under each of the tries; nothing was written.
     """
     for attempt in range(1, TRIES + 1):
-        plan, done = yield from _planned(means, snapshot, units, provenance, tended)
+        plan, done = yield from _planned(means, snapshot, units, provenance, (tended, withheld))
         if plan is None:
             return done
         point("consolidation.writing")
@@ -97,16 +99,17 @@ def _planned(
     snapshot: Mapping[str, Any],
     units: Sequence[Mapping[str, Any]],
     provenance: Provenance,
-    tended: Sequence[Mapping[str, Any]],
+    found: tuple[Sequence[Mapping[str, Any]], Sequence[Json]],
 ) -> Stage:
-    """The plan (None when there is nothing to write) and what `accept` returns."""
+    """The plan (None when there is nothing to write) and what `accept` returns. `found`: what batches of facts gave, what was withheld."""
+    tended, withheld = found
     namespace, settings = means.namespace, means.settings
     operation = operation_id(snapshot["id"], snapshot["position"])
     hidden = tuple(sorted((yield Hidden(namespace))))
     learned: Learned = yield LearnedOf(namespace, hidden)
     written, since, forgotten = yield Call(lambda engine: _standing(engine, namespace, operation, snapshot["position"]))
     book = learned.skills
-    out: Json = {"operation": operation, "active": len(book.active()), "skills": [], "facts": {}, "withdrawn": 0}
+    out: Json = {"operation": operation, "active": len(book.active()), "skills": [], "facts": {}, "withdrawn": 0, "quarantined": 0}
     if written:
         return None, out
     if since != snapshot["since"] or forgotten:
@@ -129,7 +132,11 @@ def _planned(
     warming = snapshot["warm_up"] and snapshot["episodes"]  # then nothing is written, so that these episodes stay new
     cared: Care = Care() if warming else (yield from care(means, tended, since, hidden, operation))
     writes += cared.writes
-    out |= {"active": active, "skills": reports, "facts": cared.counts(), "withdrawn": len(credit.writes)}
+    more = [item for part in (*units, *tended) for item in part.get("withheld", ())] if not warming else []
+    standing: Mapping[str, Any] = yield Call(lambda engine: rows_of(engine.ledger, namespace))
+    items = item_writes([*withheld, *more], namespace, standing, operation)
+    writes += items
+    out |= {"active": active, "skills": reports, "facts": cared.counts(), "withdrawn": len(credit.writes), "quarantined": len(items)}
     if not writes and not snapshot["jobs"] and not cared.looked_at:
         return None, {**out, "operation": None}
     texts = tuple((content_hash(change.skill.match()), change.skill.match()) for change in changes.values())

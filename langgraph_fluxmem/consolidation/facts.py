@@ -19,6 +19,7 @@ from langgraph_fluxmem.operators.rules import RuleOperators
 from langgraph_fluxmem.operators.schemas import Extracted, Related
 from langgraph_fluxmem.redundancy import COMPLEMENTARY, REDUNDANT
 from langgraph_fluxmem.requests import Call, Hidden, Judge, Load, Stage, Views
+from langgraph_fluxmem.trust.quarantine import note_sign, note_withheld
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.engine import Engine
@@ -55,9 +56,10 @@ def batches_of(means: Means, since: int, position: int, hidden: tuple[str, ...])
 
 def tend(means: Means, batch: Mapping[str, Any], since: int) -> Stage:
     """Look at one batch. Returns JSON: ``looked_at``, ``edges`` ([kind, source, target, weight]), ``notes`` ([version, context, keywords]),
-    ``cost``."""
+    ``withheld`` (notes that the screen held back), ``cost``."""
     cost = Cost()
-    out: Json = {"looked_at": 0, "edges": [], "notes": [], "cost": {}}
+    out: Json = {"looked_at": 0, "edges": [], "notes": [], "withheld": [], "cost": {}}
+    screened: bool = yield Call(lambda engine: engine.config.quarantine)
     hidden = tuple(sorted((yield Hidden(means.namespace))))
     rows: dict[str, NodeRow] = yield Load(means.namespace, tuple(batch["facts"]))
     mine = [row for version in batch["facts"] if (row := rows.get(version)) is not None and row.body is not None and row.texts]
@@ -76,8 +78,12 @@ def tend(means: Means, batch: Mapping[str, Any], since: int) -> Stage:
         if batch["model"]:
             said: Judgement[Extracted] = yield Judge(Extract(content_of(row)), operators)
             cost.add(said)
-            if said.by == "model":
-                out["notes"].append([row.id, said.value.context, list(said.value.keywords)])
+            context, keywords = said.value.context, list(said.value.keywords)
+            why = note_sign(content_of(row), " ".join((context, *keywords))) if screened else ""
+            if why:
+                out["withheld"].append(note_withheld(row.node, context, keywords, why))
+            elif said.by == "model":
+                out["notes"].append([row.id, context, keywords])
     out["cost"] = cost.as_dict()
     return out
 

@@ -225,7 +225,11 @@ class _Bodies:
         units = list(state["units"].values())
         point("consolidation.accepting")
         cared = sorted(state.get("cared") or (), key=lambda part: part["number"])
-        accepted: Json = yield from accept(means, taken, units, provenance, lease=(lease_name(means.namespace), token), tended=cared)
+        lease, withheld = (
+            (lease_name(means.namespace), token),
+            [item for part in state.get("results") or () for item in part.get("withheld", ())],
+        )
+        accepted: Json = yield from accept(means, taken, units, provenance, lease=lease, tended=cared, withheld=withheld)
         point("consolidation.accepted")
         yield from release(means.namespace, name, token)
         cost = Cost()

@@ -17,6 +17,7 @@ from langgraph_fluxmem.operators.schemas import Drafted
 from langgraph_fluxmem.requests import Hidden, Judge, LearnedOf, Stage
 from langgraph_fluxmem.skills import Held, SkillBook
 from langgraph_fluxmem.skills.model import PREFIX, Skill, Trials, follow
+from langgraph_fluxmem.trust.skills import Screen, screen_for
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.learned import Learned
@@ -30,7 +31,7 @@ Kind = Literal["new", "rewrite", "amend", "variant"]
 
 def induce_cluster(means: Means, job: Mapping[str, Any], snapshot: Mapping[str, Any]) -> Stage:
     """Induce the skills of one cluster. Returns JSON: ``cluster``, ``induced``, ``why``, ``units`` (proposals), ``rejected`` (reports),
-    ``cost``, ``replays``."""
+    ``withheld`` (what the screen held back), ``cost``, ``replays``."""
     namespace, settings = means.namespace, means.settings
     hidden = tuple(sorted((yield Hidden(namespace))))
     learned: Learned = yield LearnedOf(namespace, hidden)
@@ -41,7 +42,16 @@ def induce_cluster(means: Means, job: Mapping[str, Any], snapshot: Mapping[str, 
     attempts = read(learned, ids)
     successes = latest([attempt for attempt in attempts if attempt.outcome == "success"], settings.members)
     failures = latest([attempt for attempt in attempts if attempt.outcome == "failure"], settings.members)
-    out: Json = {"cluster": job["cluster"], "induced": 0, "why": "", "units": [], "rejected": [], "cost": Cost().as_dict(), "replays": 0}
+    out: Json = {
+        "cluster": job["cluster"],
+        "induced": 0,
+        "why": "",
+        "units": [],
+        "rejected": [],
+        "withheld": [],
+        "cost": Cost().as_dict(),
+        "replays": 0,
+    }
     told = sorted((*successes, *failures), key=lambda attempt: attempt.op)
     drafts = induce(told, settings)
     if not drafts:
@@ -52,9 +62,10 @@ def induce_cluster(means: Means, job: Mapping[str, Any], snapshot: Mapping[str, 
         return out
     cost = Cost()
     by_id = {attempt.id: attempt for attempt in attempts}
+    screen: Screen = yield from screen_for(namespace, learned, by_id)
     for number, draft in enumerate(drafts):
         sources = [by_id[episode] for episode in draft.sources]
-        skill = yield from _told(draft, sources, failures, means.operators, cost)
+        skill, held = yield from _told(draft, sources, failures, means.operators, cost, screen)
         node = f"{PREFIX}{digest(namespace, snapshot['id'], job['cluster'], number)}"
         beside = [held for held in mine if held.skill.steps or not number]
         unit, rejected, runs = yield from _unit(means, replace(skill, node=node, position=snapshot["position"]), sources, beside, tried)
@@ -63,6 +74,9 @@ def induce_cluster(means: Means, job: Mapping[str, Any], snapshot: Mapping[str, 
             out["units"].append({**unit, "cluster": job["cluster"]})
         if rejected is not None:
             out["rejected"].append(rejected)
+        nearest = max((held.skill for held in beside), key=lambda old: alike(old, skill), default=None)
+        of = unit["skill"]["node"] if unit is not None else nearest.node if nearest is not None else node
+        out["withheld"] += ({**item, "of": of} for item in held)
     out["induced"] = len(drafts)
     found = f"{len(drafts)} procedures in {len(successes)} successes and {len(failures)} failures"
     out["why"] = found if drafts[0].skill.steps else f"{out['why']}; a warning from {len(failures)} failures"
@@ -70,24 +84,34 @@ def induce_cluster(means: Means, job: Mapping[str, Any], snapshot: Mapping[str, 
     return out
 
 
-def _told(draft: Induced, sources: Sequence[Attempt], failures: Sequence[Attempt], operators: Operators, cost: Cost) -> Stage:
-    """The draft in the operators' words; in the rules' own when fewer of its sources follow what a model made of it, and for a warning."""
-    if not draft.skill.steps:
-        return draft.skill
+def _told(  # noqa: PLR0917 - a step of `induce_cluster`
+    draft: Induced, sources: Sequence[Attempt], failures: Sequence[Attempt], operators: Operators, cost: Cost, screen: Screen
+) -> Stage:
+    """(the draft in the operators' words, what the screen held back). In the rules' own words for a warning, where fewer of its sources follow
+    what a model made of it, and where that does not pass the screen."""
+    own, cut = screen.own(draft.skill)
+    held = [cut] if cut is not None else []
+    if not own.steps:
+        return own, held
     task = Induce(
-        draft=draft.skill.draft(),
-        templates=draft.templates,
+        draft=own.draft(),
+        templates=tuple(
+            replace(template, text=step.text, when=step.when) for template, step in zip(draft.templates, own.steps, strict=True)
+        ),
         successes=tuple(attempt.transcript() for attempt in sources[-SHOWN_SUCCESSES:]),
         failures=tuple(attempt.transcript() for attempt in failures[-SHOWN_FAILURES:]),
     )
     judged: Judgement[Drafted] = yield Judge(task, operators)
     cost.add(judged)
     if judged.by == "rules":
-        return draft.skill
-    told = draft.skill.redrafted(judged.value, draft.skill.steps, source="model")
-    if _followed(told, sources) < _followed(draft.skill, sources):
-        return replace(draft.skill, name=told.name, when=told.when)
-    return told
+        return own, held
+    told = own.redrafted(judged.value, own.steps, source="model")
+    refused = screen.told(told, own)
+    if refused is not None:
+        return own, [*held, refused]
+    if _followed(told, sources) < _followed(own, sources):
+        return replace(own, name=told.name, when=told.when), held
+    return told, held
 
 
 def _trials(skill: Skill, book: SkillBook, snapshot: Mapping[str, Any]) -> Trials:

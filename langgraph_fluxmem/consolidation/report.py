@@ -82,6 +82,8 @@ class Report(_Part):
     """|V_proc| afterwards."""
     withdrawn: int = 0
     """Steps whose credit was withdrawn, because a replay went well without them."""
+    quarantined: int = 0
+    """Items that the screen held back, new in quarantine (`FluxMem.quarantine`)."""
     clusters: list[ClusterReport] = Field(default_factory=list)
     skills: list[SkillReport] = Field(default_factory=list)
     rounds: list[RoundReport] = Field(default_factory=list)
@@ -125,6 +127,8 @@ def _lines(report: Report) -> Sequence[str]:
             f"  {facts.looked_at} new facts: {facts.redundant} repeat others, {facts.linked} complete others, {facts.split} split, "
             f"{facts.enriched} got a note; {facts.pruned} links cut"
         )
+    if report.quarantined:
+        lines.append(f"  {report.quarantined} texts of others were held back: `quarantine` lists them")
     if report.fallbacks:
         lines.append(f"  rules answered for the model {report.fallbacks} times: {'; '.join(report.fallback_reasons)}")
     return lines

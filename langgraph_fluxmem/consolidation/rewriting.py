@@ -15,6 +15,7 @@ from langgraph_fluxmem.operators.protocol import Cost, Judgement, Rewrite, Templ
 from langgraph_fluxmem.operators.schemas import Drafted
 from langgraph_fluxmem.requests import Embed, Hidden, Judge, LearnedOf, Stage
 from langgraph_fluxmem.skills.model import Skill
+from langgraph_fluxmem.trust.skills import Screen, screen_for
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.learned import Learned
@@ -30,7 +31,7 @@ def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
     """One round (from 1) for one proposal. Its gain is that of |V_proc| * PEMS over the round before, drift included.
 
     Returns the unit with what became of it: ``skill``, ``eta``, ``trace`` (one entry a round with ``round``, ``refined``, ``gain``,
-    ``value``, ``why``), ``unneeded`` (ids of steps that attempts went well without), ``done``; and ``cost``, ``replays`` of this round.
+    ``value``, ``why``), ``unneeded`` (ids of steps that attempts went well without), ``withheld``, ``done``; and ``cost``, ``replays`` of this round.
     """
     namespace, settings, operators, replay = means.namespace, means.settings, means.operators, means.replay
     cost = Cost()
@@ -51,6 +52,7 @@ def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
     before = earlier[-1] if earlier else pems.value(unit["eta"] or 0.0, pems.tokens(skill.text()), 0.0)
     why = "nothing left to rewrite"
     tried: set[str] = {skill.text()}
+    screen: Screen = yield from screen_for(namespace, learned, unit["sources"])
     for proposal in range(PROPOSALS):
         judged: Judgement[Drafted] = yield Judge(_task(skill, unit, unneeded, sources, PROPOSALS * (round_ - 1) + proposal), operators)
         cost.add(judged)
@@ -61,6 +63,13 @@ def rewrite_unit(means: Means, unit: Mapping[str, Any], round_: int) -> Stage:
                 break
             continue
         tried.add(written.text())
+        refused = screen.told(written, skill, judged.by)
+        if refused is not None:
+            out["withheld"] = [*out.get("withheld", ()), {**refused, "of": skill.node}]
+            why = "what was written did not pass the screen"
+            if judged.by == "model":
+                break
+            continue
         replayed: Replayed = yield from replay_skill(replay, written, sources, settings.replays, skill)
         runs += replayed.runs
         better, why = accepts(unit["eta"], pems.tokens(skill.text()), replayed.eta, pems.tokens(written.text()))

@@ -93,6 +93,7 @@ def report_of(
             "active": accepted["active"],
             "facts": accepted["facts"],
             "withdrawn": accepted["withdrawn"],
+            "quarantined": accepted["quarantined"],
             "clusters": parts,
             "skills": [*accepted["skills"], *rejected],
             "rounds": list(rounds),
@@ -181,7 +182,8 @@ def _held(means: Means, name: str, token: int, provenance: Provenance, progress:
         cost.plus(tended[-1]["cost"])
         progress({"stage": "facts", "batch": len(tended), "of": len(taken["facts"])})
         yield from renew(namespace, name, token, settings)
-    accepted: Json = yield from accept(means, taken, list(units.values()), provenance, lease=(lease_name(namespace), token), tended=tended)
+    lease, withheld = (lease_name(namespace), token), [item for result in results for item in result["withheld"]]
+    accepted: Json = yield from accept(means, taken, list(units.values()), provenance, lease=lease, tended=tended, withheld=withheld)
     progress({"stage": "accept", "operation": accepted["operation"], "active": accepted["active"]})
     return report_of(taken, results, rounds, accepted | {"cost": cost.as_dict(), "replays": replays}, stopped)
 
