@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from langgraph_fluxmem import Episode, Step
+from langgraph_fluxmem.trace import steps_of
 from tests.benchmarks import ablation, explorer, miniwob_agents, miniwob_page
 from tests.benchmarks.common import CachedEmbeddings, print_table, write_json
 from tests.benchmarks.miniwob_agents import NAMESPACE, VARIANTS, Flux, NoMemory, Seat, build, open_memory
@@ -154,46 +155,45 @@ class Session:
             return False, 0
         replays = learn and not extra and self.course.variant.startswith("full")
         flipped = learn and self.course.flipped(family, name)
-        seat = Seat(self.pages, page, random.Random(f"{self.course.seed}/{family}/{name}"), learn and not replays, tabu, flipped)
+        chance = random.Random(f"{self.course.seed}/{family}/{name}")
+        seat = Seat(self.pages, page, chance, learn, tabu, flipped=flipped, replays=replays)
         state = self.agent.invoke({"memory_episode_id": f"{family}-{name}"}, {"recursion_limit": 200}, context=seat)
         solved, steps = state.get("progress", 0.0) > 0, len(seat.driven)  # as it was told
         if learn:
             self.memory.record.add(self.memory.vector(page), solved=solved)
             self.memory.keep(state, page)
-        if replays:
-            given = state.get("given", [])
-            self.consolidate(family, instance, drifted, given, state, solved=solved, name=name)
+        if replays and solved:
+            self.consolidate(family, instance, drifted, state, name)
         self.extra += steps if extra else 0
         return seat.solved, steps
 
-    def consolidate(self, family: str, instance: str, drifted: bool, given: list[Any], state: Any, *, solved: bool, name: str) -> None:
-        """Stage III by replay: of a success, leave out one step after the other as long as it stays one; what remains is committed."""
+    def consolidate(self, family: str, instance: str, drifted: bool, state: Any, name: str) -> None:
+        """Stage III by replay: of a success, leave out one step after the other as long as it stays one. The episode is committed as it was
+        lived, where what was not needed has no part in the success; what remains is committed as a way of its own."""
         assert isinstance(self.memory, Flux)
+        given: list[Any] = state.get("given", [])
+        needed, trail = list(range(len(given))), None
         number = 0
-        while solved and len(given) > 1 and number < len(given):
-            shorter = [*given[:number], *given[number + 1 :]]
-            if self.replayed(family, instance, drifted, shorter) is not None:
-                given = shorter
+        while number < len(needed) > 1:
+            fewer = [*needed[:number], *needed[number + 1 :]]
+            without = self.replayed(family, instance, drifted, [given[index] for index in fewer])
+            if without is not None:
+                needed, trail = fewer, without
             else:
                 number += 1
         page = self.pages.reset(family, instance, drifted=drifted)
-        task, notes = miniwob_page.task(page), tuple(miniwob_page.notes(page))
-        trail = self.replayed(family, instance, drifted, given, count=False) if solved else None
-        seen = trail if trail is not None else [{} for _ in given]
-        ending = 1.0 if solved else min(0.0, state.get("progress", 0.0))
-        steps = [
-            Step(observation=observation, action=action, progress=ending if index == len(given) - 1 else 0.0)
-            for index, (observation, action) in enumerate(zip(seen, given, strict=True))
-        ]
-        if steps:
-            outcome = "success" if solved else "failure"
-            self.memory.mem.commit(
-                Episode(task=task, steps=(Step(notes=notes), *steps), outcome=outcome, id=f"{family}-{name}"), namespace=NAMESPACE
-            )
+        task, notes = miniwob_page.task(page), Step(notes=tuple(miniwob_page.notes(page)))
+        lived = steps_of(state["memory"]["trace"])
+        parts = [step if index in needed else step.model_copy(update={"refused": True}) for index, step in enumerate(lived)]
+        commits = [Episode(task=task, steps=(notes, *parts), outcome="success", id=f"{family}-{name}")]
+        if trail is not None:
+            seen = zip(trail, needed, strict=True)
+            steps = [Step(observation=there, action=given[index], progress=float(index == needed[-1])) for there, index in seen]
+            commits.append(Episode(task=task, steps=(notes, *steps), outcome="success", id=f"{family}-{name}-shorter"))
+        for episode in commits:
+            self.memory.mem.commit(episode, namespace=NAMESPACE)
 
-    def replayed(
-        self, family: str, instance: str, drifted: bool, actions: Sequence[Any], *, count: bool = True
-    ) -> list[dict[str, Any]] | None:
+    def replayed(self, family: str, instance: str, drifted: bool, actions: Sequence[Any]) -> list[dict[str, Any]] | None:
         """The observations before each of these actions, done on a fresh page; None when they do not solve it."""
         page = self.pages.reset(family, instance, drifted=drifted)
         seen: list[dict[str, Any]] = []
@@ -206,7 +206,7 @@ class Session:
                 return None
             seen.append(dict(miniwob_page.observation(page)))
             page = self.pages.step(explorer.to_driver(found))
-            self.extra += count
+            self.extra += 1
         return seen if (page["done"] and page["r"] >= 1) != self.course.flipped(family, instance, self.extra) else None
 
 
