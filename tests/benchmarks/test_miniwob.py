@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.benchmarks import miniwob, miniwob_page
+from tests.benchmarks import miniwob, miniwob_agents, miniwob_page
 from tests.benchmarks.miniwob_agents import Seat, Trajectories, build, choose, fit, masked, open_memory
 from tests.benchmarks.miniwob_seen import Seen
 
@@ -182,6 +182,38 @@ def test_a_trajectory_is_replayed():
     one = seat()
     assert build(memory).invoke({}, context=one)["progress"] == 1.0
     assert [driven[1] for driven in one.driven] == [1, 3]
+
+
+class SamePage(Site):
+    """That page, however often it is opened."""
+
+    def reset(self, family, instance, *, drifted):
+        self.done = []
+        return page()
+
+
+class Vectors(Embedding):
+    def embed_documents(self, texts):
+        return [self.embed_query(text) for text in texts]
+
+
+def test_a_replay_takes_credit_from_what_was_not_needed_and_adds_the_shorter_way(tmp_path, monkeypatch):
+    session = miniwob.Session(miniwob.Course(("f",), (), 1, 1, drift=False, variant="full"), SamePage(), Vectors(), tmp_path)
+    memory = session.memory.mem
+    committed = []
+    commit = memory.commit
+    memory.commit = lambda episode, **more: (committed.append(episode), commit(episode, **more))
+    ada, gone, send = (miniwob_page.action(candidate, page()) for candidate in candidates())
+    acted = iter((0, 0, 2))
+    monkeypatch.setattr(miniwob_agents, "choose", lambda *_: next(acted))
+    solved, steps = session.attempt("f", "1", drifted=False, learn=True, tabu=set(), name="1")
+    session.memory.close()
+    assert (solved, steps) == (True, 3)
+    lived, shorter = committed
+    assert [(step.action, step.refused) for step in lived.steps[1:]] == [(ada, True), (ada, False), (send, False)]
+    assert [(step.action, step.progress) for step in shorter.steps[1:]] == [(ada, 0.0), (send, 1.0)]
+    assert gone not in [step.action for step in lived.steps]
+    assert session.extra == 2 + 1 + 1  # without the first; then without either of the two left
 
 
 def test_a_flipped_outcome_is_told_the_other_way_around():
