@@ -49,11 +49,11 @@ def topics(namespace: Namespace, limit: int) -> Stage:
     ids = [view.ids[row] for row in rows]
     loaded: dict[str, NodeRow] = yield Load(namespace, tuple(ids))
     texts = {row: fact_of(loaded[name])[0] for row, name in zip(rows, ids, strict=True) if name in loaded and loaded[name].body is not None}
-    members = _members(anchors)
+    held = members(anchors)
     found: list[Topic] = []
     for number, topic in enumerate(chosen):
         words = [_shown(word, (texts[row] for row in examples[word] if row in texts)) for word in topic.terms[:SHOWN]]
-        facts = members.get(number, [])
+        facts = held.get(number, [])
         found.append(
             Topic(
                 label=", ".join(words[:LABEL]), keywords=tuple(words), size=len(facts), facts=tuple(view.ids[row] for row in facts[:SHOWN])
@@ -62,7 +62,7 @@ def topics(namespace: Namespace, limit: int) -> Stage:
     return found
 
 
-def _members(anchors: Anchors) -> dict[int, list[int]]:
+def members(anchors: Anchors) -> dict[int, list[int]]:
     """Topic -> the rows that are more about it than about another, the most typical first."""
     count = len(anchors.graph.topics)
     if not count:

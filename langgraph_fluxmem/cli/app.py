@@ -243,6 +243,26 @@ def backup(to: Annotated[str, typer.Argument(help="A new or empty directory.")],
 
 
 @app.command()
+def view(  # noqa: PLR0917 - options of a command are given by name
+    directory: Directory = "memory",
+    namespace: In = None,
+    port: Annotated[int, typer.Option(help="On the loopback address; 0: any that is free.", min=0, max=65535)] = 0,
+    browse: Annotated[bool, typer.Option(help="Open it in the browser.")] = True,
+    limit: Annotated[int, typer.Option(help="Things drawn, at most.", min=1)] = 5_000,
+    export: Annotated[str | None, typer.Option(help="Write the page to this file instead, with all it needs in it.")] = None,
+    recall: Annotated[list[str] | None, typer.Option(help="A query whose recall the file explains; may be given several times.")] = None,
+    embeddings: Embedding = None,
+) -> None:
+    """Look at one namespace: its graph, how it formed, what comes to mind and why. A local page that reads only."""
+    from langgraph_fluxmem.viewing.command import one_namespace  # noqa: PLC0415
+    from langgraph_fluxmem.viewing.command import view as show_page  # noqa: PLC0415
+
+    with opened(directory, embeddings, chroma="off") as mem:
+        where = one_namespace(mem, namespace)
+        show_page(mem, where, port=port, browse=browse, limit=limit, export=export, recalls=recall or ())
+
+
+@app.command()
 def doctor(
     directory: Annotated[str | None, typer.Argument(help="A memory to look at, too.", envvar="FLUXMEM_DIR")] = None, json: AsJson = False
 ) -> None:

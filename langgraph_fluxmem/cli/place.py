@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from langgraph_fluxmem.errors import InvalidNamespaceError, NotAMemoryError
 from langgraph_fluxmem.ledger import Ledger
@@ -45,14 +46,14 @@ def argument_of(fingerprint: str) -> str | None:
 
 
 @contextmanager
-def opened(address: str, embeddings: str | None = None) -> Generator[FluxMem]:
-    """The memory at an address, opened with its own embedding unless another is given.
+def opened(address: str, embeddings: str | None = None, **options: Any) -> Generator[FluxMem]:
+    """The memory at an address, opened with its own embedding unless another is given; `options` are those of `Config`.
 
     Raises:
         FluxMemError: as `existing` and `FluxMem.open`.
     """
     place = existing(address)
-    with FluxMem.open(place, embeddings=embeddings or embedding_of(place)) as mem:
+    with FluxMem.open(place, embeddings=embeddings or embedding_of(place), **options) as mem:
         yield mem
 
 

@@ -85,8 +85,8 @@ def _recall(found: RecallExplanation) -> Iterable[str]:
         yield "<div class=d>Memory has changed since: evidence, and ranks without learning, are as of now.</div>"
     if found.fast:
         yield f"<div>Answered by the mature skill <code>{escape(found.fast)}</code> without a search for facts.</div>"
-    if found.moved:
-        moved = ", ".join(f"{escape(one.signal)} {one.configured:.2f} &rarr; {one.in_force:.2f}" for one in found.moved)
+    moved = ", ".join(f"{escape(one.signal)} {one.configured:.2f} &rarr; {one.in_force:.2f}" for one in found.moved if one.told)
+    if moved:
         yield f"<div class=d>weights moved by {found.judged} judged recalls: {moved}</div>"
     for edit in found.repaired:
         yield f"<div class=d>repaired: {escape(edit.action)} {escape(', '.join(edit.targets))} ({_text(edit.reason)})</div>"

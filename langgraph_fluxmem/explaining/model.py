@@ -101,6 +101,11 @@ class Moved(_Told):
     configured: float
     in_force: float
 
+    @property
+    def told(self) -> bool:
+        """Whether it is worth a word: it shows in two decimals."""
+        return f"{self.configured:.2f}" != f"{self.in_force:.2f}"
+
 
 class Repaired(_Told):
     """An edit of the activation inside the refinement loop; tentative until its outcome is known."""

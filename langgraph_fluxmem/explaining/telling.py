@@ -97,8 +97,8 @@ def _recall(found: RecallExplanation) -> Iterator[str]:
         yield f"  {found.model_calls} calls of a model"
     for edit in found.repaired:
         yield f"  repaired: {edit.action} {', '.join(edit.targets)} ({edit.reason})"
-    if found.moved:
-        moved = ", ".join(f"{one.signal} {one.configured:.2f} -> {one.in_force:.2f}" for one in found.moved)
+    moved = ", ".join(f"{one.signal} {one.configured:.2f} -> {one.in_force:.2f}" for one in found.moved if one.told)
+    if moved:
         yield f"  weights moved by {found.judged} judged recalls: {moved}"
     for what, title in (("skill", "skills"), ("fact", "facts"), ("step", "steps"), ("episode", "episodes")):
         these = [reason for reason in found.reasons if reason.what == what]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Text as SqlText
 from sqlalchemy import and_, bindparam, exists, or_, select
@@ -12,7 +13,7 @@ from sqlalchemy import and_, bindparam, exists, or_, select
 from langgraph_fluxmem.ledger.rows import EdgeRow, EvidenceRow
 from langgraph_fluxmem.ledger.sql import Session, Statement
 from langgraph_fluxmem.ledger.tables import dead, edges, evidence, namespaces, nodes, operations
-from langgraph_fluxmem.schema import Namespace
+from langgraph_fluxmem.schema import RESET, Channel, EdgeKind, Namespace, NodeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +95,90 @@ def history(session: Session, ns: int, node: str) -> History:
 def since_reset(found: History, reset: int) -> History:
     """The same where evidence up to log position `reset` counts no more."""
     return replace(found, evidence=tuple((row, counts and row.op > reset) for row, counts in found.evidence))
+
+
+# ---------------------------------------------------------------------------------------------------------------- a whole namespace
+class VersionRow(NamedTuple):
+    """A version without what it says. `readable`: it is no tombstone and was not erased."""
+
+    id: str
+    node: str
+    kind: NodeKind
+    op: int
+    readable: bool
+
+
+class EdgeMoment(NamedTuple):
+    """An edge as operation `op` wrote it."""
+
+    kind: EdgeKind
+    src: str
+    dst: str
+    weight: float
+    op: int
+
+
+class EvidenceMoment(NamedTuple):
+    """Evidence as operation `op` wrote it."""
+
+    target: str
+    channel: Channel
+    weight: float
+    op: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """All that was ever written in a namespace, in log order, and when it did not count.
+
+    `dead`: operation -> spans (since, until) of positions at which it does not count; `until` None: to this day. `resets` are positions of
+    resets of learning: while one counts, evidence written before it does not.
+    """
+
+    versions: tuple[VersionRow, ...]
+    edges: tuple[EdgeMoment, ...]
+    evidence: tuple[EvidenceMoment, ...]
+    dead: Mapping[int, tuple[tuple[int, int | None], ...]]
+    resets: tuple[int, ...]
+
+
+_ALL_VERSIONS = Statement(
+    select(nodes.c.id, nodes.c.node, nodes.c.kind, nodes.c.op, nodes.c.tombstone, nodes.c.erased_by)
+    .where(nodes.c.ns == bindparam("ns"))
+    .order_by(nodes.c.seq)
+)
+_ALL_EDGES = Statement(
+    select(edges.c.kind, edges.c.src, edges.c.dst, edges.c.weight, edges.c.op)
+    .where(edges.c.ns == bindparam("ns"))
+    .order_by(edges.c.op, edges.c.ordinal)
+)
+_ALL_EVIDENCE = Statement(
+    select(evidence.c.target, evidence.c.channel, evidence.c.weight, evidence.c.op)
+    .where(evidence.c.ns == bindparam("ns"))
+    .order_by(evidence.c.op)
+)
+_ALL_DEAD = Statement(
+    select(dead.c.op, dead.c.since, dead.c.until)
+    .join(operations, operations.c.position == dead.c.op)
+    .where(operations.c.ns == bindparam("ns"))
+    .order_by(dead.c.op, dead.c.since)
+)
+
+
+def timeline(session: Session, ns: int) -> Timeline:
+    """Everything that was ever written in a namespace."""
+    params = {"ns": ns}
+    versions = [
+        VersionRow(id_, node, kind, op, not tombstone and erased is None)
+        for id_, node, kind, op, tombstone, erased in session.all(_ALL_VERSIONS, params)
+    ]
+    spans: dict[int, list[tuple[int, int | None]]] = {}
+    for op, since, until in session.all(_ALL_DEAD, params):
+        spans.setdefault(op, []).append((since, until))
+    return Timeline(
+        tuple(versions),
+        tuple(EdgeMoment(*row) for row in session.all(_ALL_EDGES, params)),
+        tuple(EvidenceMoment(*row) for row in session.all(_ALL_EVIDENCE, params)),
+        {op: tuple(found) for op, found in spans.items()},
+        tuple(row.op for row in versions if row.node == RESET and row.kind == "mark"),
+    )

@@ -312,6 +312,12 @@ class Ledger:
             return histories.since_reset(histories.history(session, ns, node), reads.last_reset(session, ns))
 
     @patient
+    def timeline(self, namespace: Namespace) -> histories.Timeline:
+        """All that was ever written in a namespace, without what it says, and when it did not count."""
+        with self._reading() as session:
+            ns = self._namespace_id(session, namespace)
+            return histories.Timeline((), (), (), {}, ()) if ns is None else histories.timeline(session, ns)
+
     def dependents(self, operation: str) -> tuple[str, ...]:
         """Ids, in log order, of the operations that ``undo(operation, cascade=True)`` would undo with it.
 
