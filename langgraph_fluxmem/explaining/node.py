@@ -21,7 +21,8 @@ from langgraph_fluxmem.storing.fields import fact_of
 
 
 def explain_id(id: str, *, namespace: Namespace | None, half_life: int) -> Stage:
-    """The `NodeExplanation` of a version, node, step, episode, run or commit id; with a `namespace` only of what stands there.
+    """The `NodeExplanation` of a version, node, step, episode, run or commit id; with a `namespace` only of what stands there, and
+    nothing of any other is told.
 
     Raises:
         UnknownIdError: nothing is called so (there). Which of several namespaces is meant has to be said.
@@ -60,7 +61,7 @@ def explain_id(id: str, *, namespace: Namespace | None, half_life: int) -> Stage
         proofs_total=len(history.evidence),
         ties=ties[:TIES],
         ties_total=len(ties),
-        dependents=tuple((yield Fetch("dependents", (shown.operation,)))),
+        dependents=tuple((yield Fetch("dependents", (shown.operation, namespace)))),
         steps=_steps(shown, history),
         pems=tuple(shown.body.get("pems", ())) if shown.kind == "skill" and shown.body else (),
         details=_details(shown),

@@ -318,14 +318,15 @@ class Ledger:
             ns = self._namespace_id(session, namespace)
             return histories.Timeline((), (), (), {}, ()) if ns is None else histories.timeline(session, ns)
 
-    def dependents(self, operation: str) -> tuple[str, ...]:
-        """Ids, in log order, of the operations that ``undo(operation, cascade=True)`` would undo with it.
+    def dependents(self, operation: str, namespace: Namespace | None = None) -> tuple[str, ...]:
+        """Ids, in log order, of the operations that ``undo(operation, cascade=True)`` would undo with it; with a `namespace` those of it alone.
 
         Raises:
             UnknownIdError: no such operation.
         """
         with self._reading() as session:
-            return undo.dependents(session, undo.position_of(session, operation))
+            ns = None if namespace is None else self._namespace_id(session, namespace)
+            return undo.dependents(session, undo.position_of(session, operation), ns)
 
     # ------------------------------------------------------------------------------------------------------------- namespaces
     @patient

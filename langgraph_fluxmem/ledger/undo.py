@@ -113,12 +113,13 @@ def closure(session: Session, op: int) -> Effect:
     return result
 
 
-def dependents(session: Session, op: int) -> tuple[str, ...]:
-    """Ids, in log order, of the operations that undoing `op` would have to undo as well; none when it is undone already."""
+def dependents(session: Session, op: int, ns: int | None = None) -> tuple[str, ...]:
+    """Ids, in log order, of the operations (of namespace `ns`; None: of any) that undoing `op` would have to undo as well; none when it is
+    undone already."""
     if _dead_since(session, op) is not None:
         return ()
     others = closure(session, op).asked - {op}
-    return tuple(row[1] for row in session.all(_NAMES, {"ops": session.list(others)}))
+    return tuple(row[1] for row in session.all(_NAMES, {"ops": session.list(others)}) if ns is None or row[3] == ns)
 
 
 def undo(tx: Transaction, operation: str, *, cascade: bool, memory_id: str, provenance: Provenance) -> Applied:
