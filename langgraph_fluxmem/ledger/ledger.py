@@ -318,6 +318,7 @@ class Ledger:
             ns = self._namespace_id(session, namespace)
             return histories.Timeline((), (), (), {}, ()) if ns is None else histories.timeline(session, ns)
 
+    @patient
     def dependents(self, operation: str, namespace: Namespace | None = None) -> tuple[str, ...]:
         """Ids, in log order, of the operations that ``undo(operation, cascade=True)`` would undo with it; with a `namespace` those of it alone.
 

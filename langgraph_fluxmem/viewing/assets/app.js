@@ -103,7 +103,7 @@
     timeline = new Timeline(memory, { moved: (touched) => { drawing.changed(); if (touched.length) drawing.pulse(touched); legend(); } });
     note.textContent = memory.count ? "" : "Nothing has been remembered here yet.";
     legend(); panel.overview();
-    by("search").addEventListener("submit", (event) => { event.preventDefault(); const found = memory.search(by("q").value); if (found.length) { select(found[0], true); lit = found; at = 0; } });
+    by("search").addEventListener("submit", (event) => { event.preventDefault(); const found = memory.search(by("q").value); if (found.length) { by("q").blur(); select(found[0], true); lit = found; at = 0; } });
     by("q").addEventListener("input", () => search(by("q").value));
     by("recall").addEventListener("submit", (event) => { event.preventDefault(); recall(by("r").value); });
     by("asked").append(...Source.asked.map((query) => make("option", { value: query })));
