@@ -48,7 +48,16 @@ class Browser:
         ours_in, theirs_out = os.pipe()
         script = 'exec "$0" "$@" 3<&%d 4>&%d' % (theirs, theirs_out)
         self._process = subprocess.Popen(
-            ["/bin/bash", "-c", script, program, *FLAGS, f"--window-size={width},{height}", f"--user-data-dir={self._profile}", "about:blank"],
+            [
+                "/bin/bash",
+                "-c",
+                script,
+                program,
+                *FLAGS,
+                f"--window-size={width},{height}",
+                f"--user-data-dir={self._profile}",
+                "about:blank",
+            ],
             pass_fds=(theirs, theirs_out),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

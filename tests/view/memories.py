@@ -26,7 +26,9 @@ def fill(mem: FluxMem) -> None:
     last = ""
     for _ in range(3):
         activation = mem.recall("who asked about a seat?", namespace=ADA, k=3)
-        last = mem.learn(activation, Feedback(outcome="success", used=[ids[3]], harmful=[fact.id for fact in activation.facts if fact.id != ids[3]][:1])).operation
+        last = mem.learn(
+            activation, Feedback(outcome="success", used=[ids[3]], harmful=[fact.id for fact in activation.facts if fact.id != ids[3]][:1])
+        ).operation
     undone = mem.undo(last)
     mem.undo(undone.operation)
     mem.undo(last)

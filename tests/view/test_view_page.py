@@ -60,7 +60,12 @@ def test_it_loads_and_takes_the_token_out_of_the_address(page: Browser, server: 
     assert "acme.ada" in page.run("document.title")
     assert "Skills, with PEMS over time" in panel(page)
     page.until("fluxmem.drawing.sx")
-    assert page.run("(() => { const c = document.getElementById('map'), p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, s = new Set(); for (let i = 0; i < p.length; i += 4) s.add(p[i] << 16 | p[i+1] << 8 | p[i+2]); return s.size; })()") > 20
+    assert (
+        page.run(
+            "(() => { const c = document.getElementById('map'), p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, s = new Set(); for (let i = 0; i < p.length; i += 4) s.add(p[i] << 16 | p[i+1] << 8 | p[i+2]); return s.size; })()"
+        )
+        > 20
+    )
     page.open(f"http://127.0.0.1:{server.port}/")  # once taken, the token stays with this tab
     assert page.run(SHOWN) > 0
 
@@ -125,7 +130,9 @@ def test_recall_lights_what_comes_and_says_why(page: Browser) -> None:
 
 def test_a_click_opens_a_node(page: Browser) -> None:
     node = int(page.run("fluxmem.memory.nodes.layer.indexOf(3)"))
-    x, y = page.run(f"(() => {{ const b = document.getElementById('map').getBoundingClientRect(), d = fluxmem.drawing; return [b.left + d.xs[{node}] * d.transform.k + d.transform.x, b.top + d.ys[{node}] * d.transform.k + d.transform.y]; }})()")
+    x, y = page.run(
+        f"(() => {{ const b = document.getElementById('map').getBoundingClientRect(), d = fluxmem.drawing; return [b.left + d.xs[{node}] * d.transform.k + d.transform.x, b.top + d.ys[{node}] * d.transform.k + d.transform.y]; }})()"
+    )
     page.click(x, y)
     page.until("document.getElementById('panel').innerText.includes('PEMS by round')")
     assert page.run("fluxmem.drawing.selected") >= 0
@@ -143,10 +150,15 @@ def test_keys_move_zoom_and_change_how_it_looks(page: Browser) -> None:
     assert page.run("document.documentElement.dataset.theme") != theme
     page.key("l")
     page.until("fluxmem.drawing.layered && Math.abs(fluxmem.drawing.ys[0] - fluxmem.drawing.bands[0][1]) < 0.01")
-    layers = page.run("(() => { const of = (l) => [...fluxmem.memory.nodes.layer.keys()].filter((n) => fluxmem.memory.nodes.layer[n] === l).map((n) => fluxmem.drawing.ys[n]); return [Math.max(...of(3)), Math.min(...of(1)), Math.max(...of(1)), Math.min(...of(0))]; })()")
+    layers = page.run(
+        "(() => { const of = (l) => [...fluxmem.memory.nodes.layer.keys()].filter((n) => fluxmem.memory.nodes.layer[n] === l).map((n) => fluxmem.drawing.ys[n]); return [Math.max(...of(3)), Math.min(...of(1)), Math.max(...of(1)), Math.min(...of(0))]; })()"
+    )
     assert layers == sorted(layers)
     page.key("1")
-    assert page.run("[fluxmem.drawing.shown.has(0), document.querySelector('#legend button').getAttribute('aria-pressed')]") == [False, "false"]
+    assert page.run("[fluxmem.drawing.shown.has(0), document.querySelector('#legend button').getAttribute('aria-pressed')]") == [
+        False,
+        "false",
+    ]
     page.key("?")
     assert page.run("document.getElementById('keys').open")
     page.key("Escape")
@@ -169,7 +181,10 @@ def test_stored_text_is_text(page: Browser) -> None:
     page.key("Enter")
     page.until("document.querySelector('.callout')")
     assert page.run("document.querySelectorAll('#panel script, #panel img').length") == 0
-    assert page.run("(() => { try { document.body.innerHTML = '<b>x</b>'; return 'written'; } catch (error) { return error.name; } })()") == "TypeError"
+    assert (
+        page.run("(() => { try { document.body.innerHTML = '<b>x</b>'; return 'written'; } catch (error) { return error.name; } })()")
+        == "TypeError"
+    )
     page.problems[:] = [problem for problem in page.problems if "TrustedHTML" not in problem]
 
 

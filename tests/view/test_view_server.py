@@ -118,7 +118,11 @@ def test_wrong_questions_are_answered_in_words(server: ViewServer) -> None:
 def test_nothing_of_another_namespace_is_in_any_answer(mem: FluxMem, server: ViewServer, tmp_path: Path) -> None:
     """Every answer there is, of every id that either tenant has, and of queries that ask for the neighbour outright."""
     ledger = mem.engine.ledger
-    theirs = {row.id for row in ledger.nodes(EVE)} | {row.id for row in ledger.operations(EVE, limit=1000)} | {row.id for row in ledger.commits(EVE)}
+    theirs = (
+        {row.id for row in ledger.nodes(EVE)}
+        | {row.id for row in ledger.operations(EVE, limit=1000)}
+        | {row.id for row in ledger.commits(EVE)}
+    )
     own = {row.id for row in ledger.nodes(ADA)} | {row.id for row in ledger.operations(ADA, limit=1000)}
     paths = ["/", "/app.js", "/style.css", "/api/graph", "/nothing"]
     paths += [f"/api/recall?k=50&q={quote(query)}" for query in (MARK, "refund", "refund 3", f"{MARK} refund 1", "who asked about a seat?")]
