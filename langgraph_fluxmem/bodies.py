@@ -103,7 +103,12 @@ class Bodies:
         """Drop what was erased since; the log's head is read first, so that nothing is missed."""
         head = self._ledger.head()
         if self._held:
-            for version in self._ledger.erased(self._position):
+            erased = self._ledger.erased(self._position)
+            if erased is None:
+                self._held.clear()
+                self._begun.clear()
+                self._bytes = 0
+            for version in erased or ():
                 gone = self._held.pop(version, None)
                 if gone is not None:
                     self._bytes -= gone[1]

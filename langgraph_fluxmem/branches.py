@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from typing_extensions import TypedDict
 
 from langgraph_fluxmem.errors import StateError
-from langgraph_fluxmem.ledger.rows import CommitRow
+from langgraph_fluxmem.ledger.rows import CommitRow, begins_anew
 from langgraph_fluxmem.schema import Namespace
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class BranchView:
         head = ledger.head(self.namespace) if head is None else max(head, self.position)
         if head == self.position:
             return
-        if self.position and any(change.edit in ("undo", "redo") for change in ledger.changes(self.position, self.namespace)):
+        if self.position and any(begins_anew(change, self.position) for change in ledger.changes(self.position, self.namespace)):
             self.position = 0
         if not self.position:
             self._lineages, self._abandoned = {}, {}

@@ -17,6 +17,7 @@ import networkx as nx
 
 from langgraph_fluxmem.decay import Uses
 from langgraph_fluxmem.index.follower import changes_after
+from langgraph_fluxmem.ledger.rows import begins_anew
 from langgraph_fluxmem.links import node_of
 from langgraph_fluxmem.schema import FORGET, RESET, Channel, EdgeKind, Namespace
 
@@ -103,7 +104,7 @@ class MemoryGraph:
                 return
             after = self.position
             if self._loaded and any(
-                change.edit in ("undo", "redo") or change.kind in _ANEW for change in changes_after(ledger, after, self.namespace)
+                change.kind in _ANEW or begins_anew(change, after) for change in changes_after(ledger, after, self.namespace)
             ):
                 self.clear()
                 after = 0

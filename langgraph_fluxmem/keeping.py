@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from langgraph_fluxmem.compacting import Compacted, Keep, Progress, compact
 from langgraph_fluxmem.execution import current
 from langgraph_fluxmem.forgetting import Asked, Forgotten, forget
 from langgraph_fluxmem.forgetting.asked import When
@@ -63,3 +64,23 @@ class KeptMemory(OpenMemory):
         """Async twin of `forget`."""
         asked = Asked.of(ids, namespace, deep, user, source, filter, before, kinds, self.engine.ledger.now)
         return await self._arun(forget(asked, dry_run=dry_run, provenance=current().provenance))
+
+    def compact(self, *, keep: Keep | None = None, progress: Progress | None = None) -> Compacted:
+        """Make the files small and clean: what was deleted or forgotten is in none of them afterwards.
+
+        `keep` also drops the past: superseded, undone and erased versions with their log, but for the newest `keep` operations (0: all of
+        it) or those younger than a timedelta. Those, and everything that counts now, stay as they are; recall is the same. What was compacted
+        away cannot be undone or read as of then, and says so. None drops nothing of the past.
+
+        Crash safe: after a kill the same call goes on. Writers of this process wait; other processes go on reading. SQLite is rewritten
+        (VACUUM, empty write-ahead log), Postgres' tables with ``VACUUM FULL``, Chroma is filled again from the ledger; nothing is embedded.
+        `progress` gets a dict per step. Beyond reach: backups, replicas, and copies that a file system keeps of old blocks.
+
+        Raises:
+            ConfigError: `keep`. LedgerError: another process keeps the files busy, or the disk is full (it needs as much again).
+        """
+        return self._run(compact(keep, progress))
+
+    async def acompact(self, *, keep: Keep | None = None, progress: Progress | None = None) -> Compacted:
+        """Async twin of `compact`."""
+        return await self._arun(compact(keep, progress))

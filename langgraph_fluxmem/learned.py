@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langgraph_fluxmem.learning import FLOOR, Repair, StepMemory, advise, recall_steps, steps_behind
+from langgraph_fluxmem.ledger.rows import begins_anew
 from langgraph_fluxmem.links import NOTHING_SERVED, Served, TaskLinks
 from langgraph_fluxmem.packed import PackedBody
 from langgraph_fluxmem.schema import (
@@ -67,7 +68,7 @@ class Learned:
             return
         with self._lock:
             if self.position and any(
-                change.edit in ("undo", "redo", "erase", "tombstone") or change.kind == RESET
+                change.edit in ("erase", "tombstone") or change.kind == RESET or begins_anew(change, self.position)
                 for change in ledger.changes(self.position, self.namespace)
             ):
                 self.position = 0

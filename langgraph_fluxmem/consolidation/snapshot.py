@@ -51,7 +51,9 @@ def looked_up_to(ledger: Ledger, namespace: Namespace) -> int:
 
 
 def forgotten_since(ledger: Ledger, namespace: Namespace, position: int) -> bool:
-    """Whether anything of a namespace was forgotten after a position."""
+    """Whether anything of a namespace was forgotten after a position, or may have been: the log is compacted beyond it."""
+    if ledger.horizon() > position:
+        return True
     limit = PAGE
     while True:
         newest = ledger.operations(namespace, limit=limit)

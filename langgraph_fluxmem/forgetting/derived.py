@@ -85,20 +85,21 @@ def _unsupported(
 
 
 def _sayings(body: Mapping[str, Any]) -> Iterator[str]:
-    return texts_in({key: body.get(key) for key in _SAYING})
+    return texts_in([body.get(key) for key in _SAYING], keys=False)
 
 
-def texts_in(value: Any) -> Iterator[str]:
-    """Every text within a JSON value; keys of dicts are texts, too."""
+def texts_in(value: Any, *, keys: bool = True) -> Iterator[str]:
+    """Every text within a JSON value; with `keys` those of dicts, too."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            yield str(key)
-            yield from texts_in(inner)
+            if keys:
+                yield str(key)
+            yield from texts_in(inner, keys=keys)
     elif isinstance(value, (list, tuple)):
         for inner in value:
-            yield from texts_in(inner)
+            yield from texts_in(inner, keys=keys)
 
 
 def runs(text: str) -> Iterator[tuple[str, ...]]:

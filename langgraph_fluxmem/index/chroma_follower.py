@@ -72,6 +72,7 @@ class ChromaFollower:
         self._opening = False
         self._wanted = False
         self._refill = False
+        self._anew = False
         self._failed_in_use = False
         self._doubted = False
         self._rounds = 0
@@ -115,7 +116,7 @@ class ChromaFollower:
             begun, self._wanted = self._rounds, True
             self.poke(hurry=True)
             while not self._stop.is_set():
-                if self._position >= head and self._usable() and not (self._refill or self._doubted or self._failed_in_use):
+                if self._position >= head and self._usable() and not (self._refill or self._anew or self._doubted or self._failed_in_use):
                     return True
                 # Two rounds: the first may have begun before this call.
                 if self._rounds >= begun + 2 and not self._usable():
@@ -171,6 +172,17 @@ class ChromaFollower:
         with self._state:
             self._refill = True
         return self.flush(timeout)
+
+    def renew(self, timeout: float | None = None) -> bool:
+        """Make Chroma's files anew (on a server: the collection), without what was deleted from them; False when that cannot be done now, or another process keeps them.
+        A Chroma that was never filled is left alone."""
+        if not self._ledger.cursor(CURSOR):
+            return True
+        if self._lock is None:
+            return self.rebuild(timeout)
+        with self._state:
+            self._anew = True
+        return self.flush(timeout) and not self._anew
 
     def close(self, *, wait_for_opening: float = 0.0) -> None:
         """Stop after the batch at hand; the cursor then says what Chroma holds. A second call does nothing.
@@ -242,6 +254,11 @@ class ChromaFollower:
         if self._failed_in_use:
             self._sync.discard()
             self._failed_in_use = False
+        if self._anew:
+            if self._lock is not None and not self._lock.acquire():
+                raise _ElsewhereError(f"another process holds {self._lock.path}; this one works without Chroma")
+            self._sync.renew()
+            self._anew = False
         if self._sync.store is None:
             if not self._wanted and not self._sync.behind():
                 return

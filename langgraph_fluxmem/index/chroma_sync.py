@@ -18,6 +18,7 @@ from langgraph_fluxmem.index.chroma import (
     remove_folder,
 )
 from langgraph_fluxmem.index.follower import SEARCHED
+from langgraph_fluxmem.ledger.rows import begins_anew
 from langgraph_fluxmem.schema import Namespace
 from langgraph_fluxmem.testing.faults import point
 
@@ -67,7 +68,7 @@ class ChromaSync:
     def _any_news(self, after: int) -> bool:
         """Whether the log has versions after a position; evidence and edges do not concern Chroma."""
         page = self._ledger.changes(after, limit=PAGE)
-        return len(page) >= PAGE or any(change.edit in ("version", "tombstone", "undo", "redo") for change in page)
+        return len(page) >= PAGE or any(change.edit in ("version", "tombstone", "undo", "redo", "compact") for change in page)
 
     # ------------------------------------------------------------------------------------------------------------------- opening
     def open(self) -> None:
@@ -109,6 +110,15 @@ class ChromaSync:
         if self.folder is not None:
             self._tell(f"{self.where} failed in use: rebuilding it from the ledger, nothing is embedded again")
             remove_folder(self.folder)
+
+    def renew(self) -> None:
+        """Close, and remove the folder, for what was deleted is still in Chroma's files; the next steps fill it again. Whoever calls this
+        holds the folder's lock."""
+        assert self.folder is not None
+        self.close()
+        self._ledger.set_cursor(CURSOR, 0)
+        remove_folder(self.folder)
+        self.marker = NOTHING
 
     def close(self) -> None:
         """Close the store; safe to call twice."""
@@ -217,7 +227,7 @@ class ChromaSync:
         latest: dict[Namespace, dict[str, str]] = {}
         anew: set[Namespace] = set()
         for change in page:
-            if change.edit in ("undo", "redo") or (change.edit in ("version", "tombstone") and change.node is None):
+            if begins_anew(change, self.marker.position) or (change.edit in ("version", "tombstone") and change.node is None):
                 anew.add(change.namespace)
             elif change.edit in ("version", "tombstone") and change.node is not None:
                 latest.setdefault(change.namespace, {})[change.node] = change.target

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from langgraph_fluxmem.index.check import array_differences
 from langgraph_fluxmem.index.namespace import NamespaceArrays
 from langgraph_fluxmem.index.view import NamespaceView, Nearest
+from langgraph_fluxmem.ledger.rows import begins_anew
 from langgraph_fluxmem.schema import Namespace, NodeKind
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class NamespaceFollower:
         changed: set[str] = set()
         unusual = False
         for change in changes:
-            if change.edit in ("undo", "redo"):
+            if begins_anew(change, self.position):
                 unusual = True
             elif change.edit in ("version", "tombstone") or (change.edit == "erase" and arrays.holds(change.target)):
                 if change.node is None:

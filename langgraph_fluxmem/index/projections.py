@@ -163,6 +163,12 @@ class Projections:
         if name in (None, "chroma") and self._chroma is not None:
             self._chroma.rebuild()
 
+    def renew(self) -> str | None:
+        """Make Chroma's files anew, without what was deleted from them. None when that is done, or there is no Chroma; else why not."""
+        if self._chroma is None or self._chroma.renew():
+            return None
+        return self._chroma.elsewhere or self._chroma.trouble or "Chroma does not get on"
+
     # ------------------------------------------------------------------------------------------------------------------------ end
     def close(self) -> None:
         """Stop following, after the batch at hand; a second call does nothing. Views given out stay readable."""

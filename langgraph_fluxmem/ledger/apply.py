@@ -78,7 +78,7 @@ _ERASABLE = Statement(
 _ERASE = Statement(
     update(nodes)
     .where(nodes.c.seq == bindparam("b_seq"))
-    .values(erased_by=bindparam("by"), body=null(), texts=null(), source=null(), speaker=null())
+    .values(erased_by=bindparam("by"), body=null(), texts=null(), source=null(), speaker=null(), key=null())
 )
 _DELETE_TEXT_REF = Statement(
     delete(text_refs).where(text_refs.c.ns == bindparam("ns"), text_refs.c.hash == bindparam("hash"), text_refs.c.seq == bindparam("seq"))

@@ -18,6 +18,8 @@ from sqlalchemy.pool import NullPool
 
 from langgraph_fluxmem.errors import FluxMemError, LedgerError, MissingExtraError, NotAMemoryError, UnavailableError
 from langgraph_fluxmem.ledger.sql import Session
+from langgraph_fluxmem.ledger.tables import metadata
+from langgraph_fluxmem.testing.faults import point
 
 T = TypeVar("T")
 Durability = Literal["process", "power"]
@@ -171,6 +173,39 @@ class Database:
                 session.cursor.execute("VACUUM INTO ?", (str(target),))
         finally:
             self._discard(session)
+
+    def clean(self, session: Session) -> None:
+        """Rewrite the file (or the tables) without what was deleted, and empty the write-ahead log. `session` is in no transaction.
+
+        Raises:
+            LedgerError: another process reads or writes all the time.
+        """
+        if not self.sqlite:
+            session.connection.autocommit = True
+            try:
+                for table in metadata.tables:
+                    session.text(f'VACUUM (FULL, ANALYZE) "{table}"')
+            finally:
+                session.connection.autocommit = False
+            return
+        session.text("PRAGMA temp_store=FILE")  # the copy may be larger than memory
+        try:
+            self.retry_busy(lambda: session.text("VACUUM"))
+            point("compact.after_vacuum")
+            self.retry_busy(lambda: self._truncate(session))
+        finally:
+            session.text("PRAGMA temp_store=MEMORY")
+
+    @staticmethod
+    def _truncate(session: Session) -> None:
+        if session.text("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]:
+            raise sqlite3.OperationalError("database is locked: somebody reads the write-ahead log")
+
+    def size(self, session: Session) -> int:
+        """Bytes of the file and its write-ahead log, or of the tables with their indexes."""
+        if self.path is not None:
+            return sum(path.stat().st_size for path in self.path.parent.glob(f"{FILE}*"))
+        return sum(int(session.text(f"SELECT pg_total_relation_size('\"{table}\"')")[0][0]) for table in metadata.tables)
 
     # --------------------------------------------------------------------------------------------------------------- errors
     @contextmanager

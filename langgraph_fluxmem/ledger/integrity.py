@@ -7,10 +7,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import func, literal_column, or_, select
+from sqlalchemy import bindparam, func, literal_column, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from langgraph_fluxmem.ledger.apply import stored_embedding
+from langgraph_fluxmem.ledger.compacting import horizon
 from langgraph_fluxmem.ledger.sql import Session, Statement
 from langgraph_fluxmem.ledger.tables import (
     commits,
@@ -52,7 +53,9 @@ def _orphans_of(column: ColumnElement[Any]) -> Statement:
 
 
 _ORPHANS = {name: _orphans_of(column) for name, column in _OP_COLUMNS.items()}
-_SPAN = Statement(select(func.min(operations.c.position), func.max(operations.c.position), func.count()))
+_SPAN = Statement(
+    select(func.min(operations.c.position), func.max(operations.c.position), func.count()).where(operations.c.position > bindparam("after"))
+)
 _OPERATIONS = Statement(select(operations.c.position, operations.c.id, operations.c.edits).order_by(operations.c.position))
 _LOGGED = Statement(select(edits.c.position, edits.c.edit, func.count()).group_by(edits.c.position, edits.c.edit))
 _STORED = {
@@ -122,9 +125,12 @@ def _file(session: Session) -> Iterator[str]:
 
 
 def _positions(session: Session) -> Iterator[str]:
-    found = session.one(_SPAN)
-    if found and found[2] and found[1] - found[0] + 1 != found[2]:
-        yield f"positions {found[0]} to {found[1]} hold {found[2]} operations; expected {found[1] - found[0] + 1}: the log has gaps"
+    after = horizon(session)
+    found = session.one(_SPAN, {"after": after})
+    if found and found[2]:
+        first = after + 1 if after else found[0]
+        if found[1] - first + 1 != found[2]:
+            yield f"positions {first} to {found[1]} hold {found[2]} operations; expected {found[1] - first + 1}: the log has gaps"
 
 
 def _orphans(session: Session) -> Iterator[str]:

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, select
 
 from langgraph_fluxmem.edits import Applied, Plan
 from langgraph_fluxmem.ledger import apply as applying
-from langgraph_fluxmem.ledger import expiry, integrity, leases, migrations, reads, reindexing, undo
+from langgraph_fluxmem.ledger import compacting, expiry, integrity, leases, migrations, reads, reindexing, undo
 from langgraph_fluxmem.ledger import history as histories
 from langgraph_fluxmem.ledger.database import Database, Durability
 from langgraph_fluxmem.ledger.plans import namespace_path, prepare
@@ -123,8 +123,9 @@ class Ledger:
         return self._writer.submit(run).result()
 
     @patient
+    @patient
     def read(self, run: Callable[[Session], T]) -> T:
-        """Run a reading on a session of its own; it may end anywhere, and must not write."""
+        """Run a reading on a session of its own; it may end anywhere, must not write, and is run again where the server was away."""
         with self._reading() as session:
             return run(session)
 
@@ -222,10 +223,31 @@ class Ledger:
             return [] if ns is None else reads.newest_bodies(session, ns, kinds, limit, room)
 
     @patient
-    def erased(self, after: int) -> list[str]:
-        """Versions, of any namespace, that operations after position `after` erased."""
+    def erased(self, after: int) -> list[str] | None:
+        """Versions, of any namespace, that operations after position `after` erased; None when the log was compacted beyond that."""
         with self._reading() as session:
-            return reads.erased(session, after)
+            return None if compacting.horizon(session) > after else reads.erased(session, after)
+
+    @patient
+    def horizon(self) -> int:
+        """The position up to which the log was compacted: operations up to it cannot be undone, nor the memory read as of then. 0: never."""
+        with self._reading() as session:
+            return compacting.horizon(session)
+
+    def clean(self) -> None:
+        """Give back the space of what was deleted and overwrite what is left of it in the files. Writers of this process wait; those of other
+        processes wait up to their busy timeout.
+
+        Raises:
+            LedgerError: another process keeps the files busy, or the disk is full.
+        """
+        self._writer.submit(self._database.clean, outside=True).result()
+
+    @patient
+    def size(self) -> int:
+        """Bytes that the ledger takes where it is kept."""
+        with self._reading() as session:
+            return self._database.size(session)
 
     @patient
     def current(self, namespace: Namespace, keys: Sequence[str], *, expired: bool = False) -> dict[str, NodeRow]:

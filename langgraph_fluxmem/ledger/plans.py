@@ -206,7 +206,7 @@ def _node(prepared: Prepared, write: NodeWrite) -> None:
             "node": _identifier(write.node, f"the node id of {what}"),
             "kind": _identifier(write.kind, "a node's kind"),
             "tombstone": int(write.body is None),
-            "key": None if write.key == write.node else _label(write.key, f"the key of {what}"),
+            "key": None if write.key == write.node or (write.erase and write.body is None) else _label(write.key, f"the key of {what}"),
             "source": _label(write.source, f"the source of {what}"),
             "position": _number(write.position, f"the position of {what}"),
             "speaker": _label(write.speaker, f"the speaker of {what}"),

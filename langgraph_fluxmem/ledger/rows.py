@@ -10,9 +10,10 @@ from typing import Any, Literal, NamedTuple
 from langgraph_fluxmem.edits import Text
 from langgraph_fluxmem.schema import Channel, EdgeKind, Namespace, NodeKind, Provenance
 
-EditKind = Literal["version", "tombstone", "erase", "edge", "evidence", "commit", "undo", "redo"]
+EditKind = Literal["version", "tombstone", "erase", "edge", "evidence", "commit", "undo", "redo", "compact"]
 """What an entry of the edit log did to its target. ``version``/``tombstone``/``erase``: a version id. ``edge``: an edge id. ``evidence``:
-the evidence's target. ``commit``: a commit id. ``undo``/``redo``: the id of an operation that stopped or began to count again."""
+the evidence's target. ``commit``: a commit id. ``undo``/``redo``: the id of an operation that stopped or began to count again. ``compact``: the
+position up to which the past was dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +135,9 @@ class Change:
     edit: EditKind
     target: str
     node: str | None = None
+
+
+def begins_anew(change: Change, position: int) -> bool:
+    """Whether somebody who has followed the log to `position` has to read everything again: something was undone, or what they had not seen
+    yet was compacted away."""
+    return change.edit in ("undo", "redo") or (change.edit == "compact" and int(change.target) > position)

@@ -15,6 +15,7 @@ from sqlalchemy import and_, bindparam, func, select, update
 from langgraph_fluxmem.edits import Applied
 from langgraph_fluxmem.errors import DependentsError, LedgerError, UnknownIdError
 from langgraph_fluxmem.ledger.apply import find_operation, write_edits, write_operation
+from langgraph_fluxmem.ledger.compacting import horizon
 from langgraph_fluxmem.ledger.sql import Session, Statement, any_of, insert_into
 from langgraph_fluxmem.ledger.tables import dead, nodes, operations, rests_on, undoes
 from langgraph_fluxmem.ledger.writer import Transaction
@@ -52,7 +53,8 @@ class Effect:
 def position_of(session: Session, operation: str) -> int:
     found = session.one(_FIND, {"id": operation})
     if found is None:
-        raise UnknownIdError(f"no operation {operation!r} in this memory; ledger.operations() lists those it holds")
+        gone = f" (those up to position {horizon(session)} may have been compacted away)" if horizon(session) else ""
+        raise UnknownIdError(f"no operation {operation!r} in this memory{gone}; ledger.operations() lists those it holds")
     return int(found[0])
 
 
@@ -139,7 +141,9 @@ def undo(tx: Transaction, operation: str, *, cascade: bool, memory_id: str, prov
     since = _dead_since(session, op)
     if since is not None:
         return Applied(session.all(_NAMES, {"ops": session.list([since])})[0][1], since, duplicate=True)
+    _refuse_compacted(session, operation, {op})
     result = closure(session, op)
+    _refuse_compacted(session, operation, result.asked)
     names = {row[0]: row for row in session.all(_NAMES, {"ops": session.list(result.asked | result.dies | result.revives)})}
     others = tuple(row[1] for position, row in names.items() if position in result.asked and position != op)
     if others and not cascade:
@@ -163,6 +167,16 @@ def undo(tx: Transaction, operation: str, *, cascade: bool, memory_id: str, prov
     session.many(_REVIVE, [{"b_op": target, "b_until": position} for target in sorted(result.revives)])
     write_edits(tx, position, entries)
     return Applied(id_, position)
+
+
+def _refuse_compacted(session: Session, operation: str, ops: set[int]) -> None:
+    """Refuse when what an operation replaced was dropped."""
+    upto = horizon(session)
+    if min(ops) <= upto:
+        raise LedgerError(
+            f"operation {operation!r} cannot be undone: it reaches back to position {min(ops)}, and the memory was compacted up to {upto}, so "
+            "what it replaced is gone; write that again instead, or compact with a larger keep= next time"
+        )
 
 
 def _refuse_erased(session: Session, result: Effect) -> None:

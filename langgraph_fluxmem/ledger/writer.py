@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from sqlalchemy import bindparam, func, select
 
@@ -96,7 +96,9 @@ class Transaction:
 
 @dataclass(slots=True)
 class _Job(Generic[T]):
-    run: Callable[[Transaction], T]
+    run: Callable[[Any], T]
+    outside: bool = False
+    """It gets the session, outside of any transaction."""
     future: Future[T] = field(default_factory=Future)
 
 
@@ -114,14 +116,19 @@ class Writer:
         self._thread = threading.Thread(target=self._loop, name="fluxmem-ledger", daemon=True)
         self._thread.start()
 
-    def submit(self, run: Callable[[Transaction], T]) -> Future[T]:
+    @overload
+    def submit(self, run: Callable[[Transaction], T]) -> Future[T]: ...
+    @overload
+    def submit(self, run: Callable[[Session], T], *, outside: bool) -> Future[T]: ...
+    def submit(self, run: Callable[[Any], T], *, outside: bool = False) -> Future[T]:
         """Queue a job. It may be run twice (the first transaction having failed as a whole, or a server having gone away while it committed),
-        so it acts on the transaction only, and finds out what is there already.
+        so it acts on the transaction only, and finds out what is there already; with `outside` it is run once, alone, on the session without
+        a transaction.
 
         Raises:
             ClosedError: the writer was closed.
         """
-        job = _Job(run)
+        job = _Job(run, outside)
         with self._gate:
             if not self._open:
                 raise ClosedError(f"the ledger at {self._database.name} is closed; open the memory again")
@@ -162,6 +169,13 @@ class Writer:
 
     def _group(self, jobs: list[_Job[Any]]) -> None:
         """Run jobs in one transaction; when it fails as a whole, each again in its own."""
+        if any(job.outside for job in jobs):
+            for job in jobs:
+                if job.outside:
+                    self._outside(job)
+                else:
+                    self._group([job])
+            return
         try:
             outcomes = self._transacted(jobs)
         except Exception as error:  # noqa: BLE001  # whatever it is belongs to the callers
@@ -185,6 +199,12 @@ class Writer:
                 return self._transact(jobs)
 
         return self._database.patiently(attempt)
+
+    def _outside(self, job: _Job[Any]) -> None:
+        try:
+            job.future.set_result(job.run(self._connected()))
+        except Exception as error:  # noqa: BLE001  # whatever it is belongs to the caller
+            job.future.set_exception(self._translated(error))
 
     def _acknowledge(self, jobs: list[_Job[Any]], outcomes: list[tuple[Any, Exception | None]]) -> None:
         for job, (result, error) in zip(jobs, outcomes, strict=True):

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from langgraph_fluxmem.ledger.rows import begins_anew
 from langgraph_fluxmem.schema import Namespace, Vector
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Shelf:
             changes = ledger.changes(after, self.namespace)
             if not changes:
                 break
-            if any(change.edit in ("undo", "redo") for change in changes):
+            if any(begins_anew(change, self._position) for change in changes):
                 self._forget(list(self._entries))
                 self._position = after = 0
                 break
