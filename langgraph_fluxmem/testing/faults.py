@@ -11,6 +11,9 @@ process), ``delay=SECONDS``, ``full`` (the disk has no space left), ``on`` (a sw
 Points of the ledger, in the order a write meets them: ``ledger.before_begin``, ``ledger.after_operation`` (the operation's row is
 written, its edits are not), ``ledger.after_writes`` (everything is written), ``ledger.before_commit``, ``ledger.after_commit``,
 ``ledger.before_ack``. Switch: ``ledger.ack_before_commit`` acknowledges before COMMIT, a defect that the durability test must detect.
+
+Points of compaction, in order: ``compact.after_horizon``, ``compact.after_namespace`` (once for each), ``compact.before_clean``,
+``compact.after_vacuum`` (SQLite: the write-ahead log still holds all of it), ``compact.before_chroma``, ``compact.after_chroma``.
 """
 
 from __future__ import annotations
