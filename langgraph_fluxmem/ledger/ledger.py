@@ -241,13 +241,13 @@ class Ledger:
         Raises:
             LedgerError: another process keeps the files busy, or the disk is full.
         """
-        self._writer.submit(self._database.clean, outside=True).result()
+        self._writer.submit(self.database.clean, outside=True).result()
 
     @patient
     def size(self) -> int:
         """Bytes that the ledger takes where it is kept."""
         with self._reading() as session:
-            return self._database.size(session)
+            return self.database.size(session)
 
     @patient
     def current(self, namespace: Namespace, keys: Sequence[str], *, expired: bool = False) -> dict[str, NodeRow]:
