@@ -234,7 +234,7 @@ def test_erased_content_is_not_told(mem: FluxMem) -> None:
 
     fact = mem.remember("the secret is xyzzy", namespace=ADA)[0]
     node = fact.partition(":")[0]
-    mem.engine.ledger.apply(Plan("erase-1", "forget", ADA, (NodeWrite(f"{node}:gone", node, "fact", None, erase=True),)))
+    mem.engine.ledger.apply(Plan("erase-1", "delete", ADA, (NodeWrite(f"{node}:gone", node, "fact", None, erase=True),)))
     found = of_id(mem, fact)
     assert [version.state for version in found.versions] == ["erased", "tombstone"]
     assert "xyzzy" not in found.text() + found.model_dump_json() + found._repr_html_()

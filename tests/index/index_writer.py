@@ -58,7 +58,7 @@ class Writer:
         return [write.id for write, _ in pairs]
 
     def forget(self, node: str, *, namespace=NS, erase=False) -> None:
-        self.last = self.apply(NodeWrite(f"{node}:{next(_versions)}", node, "fact", None, erase=erase), namespace=namespace, kind="forget")
+        self.last = self.apply(NodeWrite(f"{node}:{next(_versions)}", node, "fact", None, erase=erase), namespace=namespace, kind="remove")
 
     def link(self, *edges, namespace=NS, commit=None):
         writes = [EdgeWrite(*edge) for edge in edges]
