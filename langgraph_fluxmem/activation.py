@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langgraph_fluxmem import context, formation
+from langgraph_fluxmem.branches import Branch
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.episodes import EPISODE
 from langgraph_fluxmem.index.top import top
@@ -42,8 +43,7 @@ def form(
     activation: Activation,
     *,
     config: Config,
-    lineage: str | None,
-    seen: tuple[str, ...],
+    branch: Branch,
     lexical: bool = False,
     operators: Operators | None = None,
     evidence: int | None = None,
@@ -55,7 +55,7 @@ def form(
     `operators` verify the best facts when they are a model (one call); rules are not asked. `evidence` rounds may then fill gaps in what
     was found (None: as many as the preset has, where a model judges); they follow the first formation, not the repairs after it.
     """
-    hidden = activation.hidden if activation.round else tuple(sorted((yield Hidden(activation.namespace, lineage, seen))))
+    hidden = activation.hidden if activation.round else tuple(sorted((yield Hidden(activation.namespace, branch))))
     namespaces = (activation.namespace, *activation.also)
     learned: Learned = yield LearnedOf(activation.namespace, hidden)
     if learned.skills.mature and not activation.bypassed:

@@ -70,12 +70,15 @@ class VectorWrite:
 
 @dataclass(frozen=True, slots=True)
 class CommitWrite:
-    """An episode commit: `id` = uuid5(episode id, digest). `seen` are the commit ids in the state it started from."""
+    """An episode commit: `id` = uuid5(episode id, digest). `seen` are the commits it came after, each standing for those it came after itself;
+    `alone` are further ones that stand for themselves only. `above` are the checkpoints of the graphs around the subgraph it was made in."""
 
     id: str
     episode: str
     digest: str
     seen: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
+    above: tuple[str, ...] = ()
 
 
 Write = NodeWrite | EdgeWrite | EvidenceWrite | VectorWrite | CommitWrite

@@ -14,7 +14,7 @@ import numpy as np
 
 from langgraph_fluxmem import packed
 from langgraph_fluxmem.bodies import Bodies
-from langgraph_fluxmem.branches import BranchView
+from langgraph_fluxmem.branches import Branch, BranchView
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.edits import VectorWrite
 from langgraph_fluxmem.embeddings import Embedder, Matrix
@@ -150,7 +150,7 @@ class Engine:
         if isinstance(request, Views):
             return [self.projections.view(name, request.hidden, heads.of(name)) for name in request.namespaces]
         if isinstance(request, Hidden):
-            return self.hidden(request.namespace, request.lineage, request.seen, heads.of(request.namespace))
+            return self.hidden(request.namespace, request.branch, heads.of(request.namespace))
         if isinstance(request, LearnedOf):
             return self.learned(request.namespace, request.hidden, heads.of(request.namespace))
         if isinstance(request, Load):
@@ -208,12 +208,12 @@ class Engine:
         return new, {**known, **{key: write.vector for key, write in new.items()}}
 
     # ------------------------------------------------------------------------------------------------------------ branch, learned
-    def hidden(self, namespace: Namespace, lineage: str | None, seen: Sequence[str], head: int | None = None) -> frozenset[str]:
+    def hidden(self, namespace: Namespace, branch: Branch, head: int | None = None) -> frozenset[str]:
         """Commits that a branch must not see, from the commits as of the log's `head` (None: it is read)."""
         with self._lock:
             view = self._branches.get(namespace) or BranchView(namespace)
             self._keep(self._branches, namespace, view)
-        return view.hidden(self.ledger, lineage, seen, self.config.on_fork, head)
+        return view.hidden(self.ledger, branch, self.config.on_fork, head)
 
     def learned(self, namespace: Namespace, hidden: Collection[str] = (), head: int | None = None) -> Learned:
         """What evidence has taught in a namespace (without the `hidden` commits), caught up with the log, up to its `head` (None: it is read)."""

@@ -10,16 +10,17 @@ import itertools
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from langgraph_fluxmem import reshaping
+from langgraph_fluxmem.branches import Branch
 from langgraph_fluxmem.digests import digest
 from langgraph_fluxmem.edits import Applied, CommitWrite, EdgeWrite, EvidenceWrite, NodeWrite, Plan, Text, Write
 from langgraph_fluxmem.errors import FeedbackError, UnknownIdError
 from langgraph_fluxmem.learning import evidence as step_evidence
 from langgraph_fluxmem.learning import record, steps_of
 from langgraph_fluxmem.links import node_of
-from langgraph_fluxmem.requests import Apply, EmbedFor, Fetch, Load, Stage
+from langgraph_fluxmem.requests import ANYBODY, Apply, EmbedFor, Fetch, Load, Stage
 from langgraph_fluxmem.schema import Channel, Episode, Feedback, Namespace, Outcome, Provenance, RecalledFact, Step
 from langgraph_fluxmem.text import check_text, content_hash, terms
 
@@ -43,20 +44,29 @@ class Tentative:
     hidden: tuple[str, ...] = ()
 
 
+class Committed(NamedTuple):
+    """A commit that is stored: its id, the ids of its branch it came `after`, and whether it was stored before `elsewhere`, after others."""
+
+    id: str
+    after: tuple[str, ...]
+    elsewhere: bool
+
+
 def commit(
     episode: Episode,
     *,
     namespace: Namespace,
     provenance: Provenance,
-    seen: Sequence[str] = (),
+    branch: Branch = ANYBODY,
+    above: tuple[str, ...] = (),
     activation: str | None = None,
     learning: bool = True,
     tentative: Tentative | None = None,
 ) -> Stage:
-    """Store an episode and its evidence in one operation; returns the commit id.
+    """Store an episode and its evidence in one operation; returns `Committed`.
 
     Idempotent: the key is (episode id, digest of steps and outcome). The same key stores nothing; the same id with another digest is
-    a branch variant, stored beside the first. Without `learning` the episode is stored and no evidence is. What was `tentative` becomes
+    a branch variant, stored beside the first. `branch` and `above` (`branches.enclosing`) say where it was made. Without `learning` the episode is stored and no evidence is. What was `tentative` becomes
     durable as far as the outcome speaks for it.
     """
     check_text(episode.task, "the episode's task")
@@ -76,9 +86,13 @@ def commit(
     text = Text("task", content_hash(episode.task), " ".join(terms(episode.task)))
     new, _ = yield EmbedFor(namespace, ((text.hash, episode.task),))
     source = activation or name
+    here: set[str] = set()
+    if branch.ids or branch.alone:
+        here = {row.id for row in (yield Fetch("commits_named", (namespace, (*branch.ids, *branch.alone))))}
+    seen, alone = (tuple(id_ for id_ in ids if id_ in here and id_ != commit_id) for ids in (branch.ids, branch.alone))
     writes: list[Write] = [
         NodeWrite(version, node_of(version), "episode", body, (text,)),
-        CommitWrite(commit_id, name, fingerprint, tuple(seen)),
+        CommitWrite(commit_id, name, fingerprint, seen, alone, above),
         *new.values(),
         *_grounds(version, episode.steps),
     ]
@@ -90,8 +104,12 @@ def commit(
         writes += fact_evidence(
             version, source, episode.outcome, used=taken["used"], harmful=taken["harmful"], shown=shown, pruned=held.pruned
         )
-    yield Apply(Plan(commit_id, "commit", namespace, tuple(writes), provenance))
-    return commit_id
+    applied: Applied = yield Apply(Plan(commit_id, "commit", namespace, tuple(writes), provenance))
+    elsewhere = False
+    if applied.duplicate and commit_id not in branch.ids:
+        before = [row for row in (yield Fetch("commits_named", (namespace, (commit_id,)))) if row.id == commit_id]
+        elsewhere = any(set(row.seen) != set(seen) or set(row.alone) != set(alone) for row in before)
+    return Committed(commit_id, (*seen, *alone), elsewhere)
 
 
 def _told(step: Step) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from langgraph_fluxmem.branches import enclosing
 from langgraph_fluxmem.namespaces import NamespaceTemplate
 from langgraph_fluxmem.schema import Namespace, Provenance
 
@@ -22,6 +23,15 @@ class Execution:
     configurable: Mapping[str, Any] = field(default_factory=dict)
     user: object = None
     store: object = None
+    above: tuple[str, ...] = ()
+    """Checkpoints of the graphs around this one, where this one is a subgraph; the outermost first."""
+
+    @property
+    def within(self) -> str | None:
+        """The run of the subgraph this node is in, which is the same when it is resumed; None outside of one, and in one that has a
+        checkpointer of its own, whose runs are told apart by their checkpoints."""
+        around = (self.provenance.checkpoint_ns or "").rpartition("|")[0]
+        return around if ":" in around.rpartition("|")[2] else None
 
     def fill(self, template: NamespaceTemplate) -> Namespace:
         """The namespace of a template in this execution.
@@ -58,7 +68,8 @@ def current() -> Execution:
         run_id=_text(info.run_id if info else None) or _text(config.get("run_id")),
     )
     user = server.user if server is not None else configurable.get("langgraph_auth_user")
-    return Execution(provenance, runtime.context, configurable, user, runtime.store)
+    above = enclosing(configurable.get("checkpoint_map") or {}, provenance.checkpoint_ns)
+    return Execution(provenance, runtime.context, configurable, user, runtime.store, above)
 
 
 def _text(value: object) -> str | None:

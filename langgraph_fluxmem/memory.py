@@ -216,11 +216,11 @@ class FluxMem(KeptMemory, QuarantineCalls):
         Raises:
             InvalidContentError: an empty task. InvalidNamespaceError.
         """
-        return self._run(self.stages.commit(episode, namespace=namespace, provenance=current().provenance))
+        return self._run(self.stages.commit(episode, namespace=namespace, provenance=current().provenance)).id
 
     async def acommit(self, episode: Episode, *, namespace: Sequence[str] = DEFAULT) -> str:
         """Async twin of `commit`."""
-        return await self._arun(self.stages.commit(episode, namespace=namespace, provenance=current().provenance))
+        return (await self._arun(self.stages.commit(episode, namespace=namespace, provenance=current().provenance))).id
 
     def undo(self, operation: str, *, cascade: bool = False) -> Applied:
         """Undo one operation (its id, or a commit id) as one new operation, which can be undone again.

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from langchain_core.runnables import Runnable, RunnableLambda
 
 from langgraph_fluxmem import execution, refinement
-from langgraph_fluxmem.branches import CommitsChannel, lineage_of
+from langgraph_fluxmem.branches import CommitsChannel, branch_of, lineage_of, with_commit
+from langgraph_fluxmem.episodes import Committed
 from langgraph_fluxmem.errors import StateError
 from langgraph_fluxmem.execution import Execution
 from langgraph_fluxmem.learning import Repair, ended_badly, repair_after
@@ -146,7 +147,7 @@ class _Bodies:
             open_ = taken(open_, before, len(self.reader.message_steps(state, task=before.situation.task)[1]))
         situation = self.reader.situation(state, outline(trace))
         activation: Activation = yield from mem.stages.recall(
-            situation, namespace=namespace, also=also, k=self.k, lineage=channel.get("lineage"), seen=channel.get("ids", []), repair=repair
+            situation, namespace=namespace, also=also, k=self.k, branch=branch_of(channel), repair=repair
         )
         episode = episode or _episode_id(run, channel)
         return {
@@ -235,18 +236,18 @@ class _Bodies:
             origins={} if judge == USUAL["outcome"] else {"outcome": judge},
         )
         provenance = run.provenance.model_copy(update={"lineage": channel.get("lineage")})
-        committed: str = yield from mem.stages.commit(
+        committed: Committed = yield from mem.stages.commit(
             episode,
             namespace=activation.namespace,
             provenance=provenance,
-            seen=channel.get("ids", []),
+            branch=branch_of(channel),
+            above=run.above,
             activation=activation.id,
             tentative=tentative(open_, activation),
         )
-        ids = [*channel.get("ids", []), committed]
         return {
-            "memory": {**memory, "trace": {}, "repair": {}, "pending": {}, "episode": None, "committed": committed},
-            "memory_commits": {**channel, "ids": ids},
+            "memory": {**memory, "trace": {}, "repair": {}, "pending": {}, "episode": None, "committed": committed.id},
+            "memory_commits": with_commit(channel, committed.id, committed.after, alone=committed.elsewhere),
             "memory_episode_id": None,
             "memory_feedback": None,
             "memory_round": 0,
@@ -272,15 +273,20 @@ def _packed(activation: Activation, trace: Trace, open_: Pending, *, episode: st
 
 def _channel(state: Any, run: Execution) -> CommitsChannel:
     where = run.provenance
-    return lineage_of(get(state, "memory_commits"), thread_id=where.thread_id, checkpoint_id=where.checkpoint_id)
+    return lineage_of(get(state, "memory_commits"), thread_id=where.thread_id, start=run.within or where.checkpoint_id)
 
 
 def _episode_id(run: Execution, channel: CommitsChannel) -> str:
-    """uuid5 of (run id, ordinal), else of the task LangGraph is executing (the same on a retry), else random."""
+    """uuid5 of the run id and what is committed, else of the task LangGraph is executing (the same on a retry), else random.
+
+    A subgraph's own checkpoints may be gone when it runs again, so there the run of the subgraph stands for its tasks.
+    """
     where = run.provenance
-    ordinal = len(channel.get("ids", []))
+    committed = "\x00".join(sorted((*channel.get("ids", []), *channel.get("alone", []))))
     if where.run_id:
-        return uuid.uuid5(_EPISODE, f"{where.run_id}\x00{ordinal}").hex
+        return uuid.uuid5(_EPISODE, f"{where.run_id}\x00{run.within or ''}\x00{committed}").hex
+    if where.thread_id and run.within:
+        return uuid.uuid5(_EPISODE, f"{where.thread_id}\x00{run.within}\x00{committed}").hex
     if where.thread_id and where.checkpoint_id and where.task_id:
         return uuid.uuid5(_EPISODE, f"{where.thread_id}\x00{where.checkpoint_id}\x00{where.task_id}").hex
     return uuid.uuid4().hex

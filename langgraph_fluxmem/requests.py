@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from langgraph_fluxmem.branches import Branch
 from langgraph_fluxmem.edits import Plan
 from langgraph_fluxmem.operators.protocol import Operators, Task
 from langgraph_fluxmem.schema import Namespace
@@ -19,6 +20,7 @@ from langgraph_fluxmem.schema import Namespace
 if TYPE_CHECKING:
     from langgraph_fluxmem.engine import Engine
 
+ANYBODY = Branch()
 Stage = Generator["Request", Any, Any]
 
 
@@ -50,11 +52,10 @@ class Views:
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """Answer: frozenset of commit ids that a branch (its `lineage`, the commit ids in its channel) must not see; `branches.BranchView`."""
+    """Answer: frozenset of commit ids that a branch must not see; `branches.BranchView`."""
 
     namespace: Namespace
-    lineage: str | None = None
-    seen: tuple[str, ...] = ()
+    branch: Branch = ANYBODY
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from langgraph_fluxmem import activation as forming
 from langgraph_fluxmem import episodes, formation, ingestion, refinement
+from langgraph_fluxmem.branches import Branch
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.consolidation import Means, consolidate
 from langgraph_fluxmem.consolidation.run import Progress
@@ -20,7 +21,7 @@ from langgraph_fluxmem.namespaces import check_namespace
 from langgraph_fluxmem.observing import observed
 from langgraph_fluxmem.operators import Operators, RuleOperators
 from langgraph_fluxmem.presets import preset_of
-from langgraph_fluxmem.requests import Apply, Call, Load, Stage, Undo
+from langgraph_fluxmem.requests import ANYBODY, Apply, Call, Load, Stage, Undo
 from langgraph_fluxmem.schema import RESET, Action, Activation, Advice, Episode, Feedback, Provenance, Situation, Step
 from langgraph_fluxmem.signals import weights_of
 from langgraph_fluxmem.text import check_text
@@ -80,11 +81,10 @@ class Stages:
         preset: str | None = None,
         signals: Mapping[str, float] | None = None,
         evidence: int | None = None,
-        lineage: str | None = None,
-        seen: Sequence[str] = (),
+        branch: Branch = ANYBODY,
         repair: Mapping[str, Any] | None = None,
     ) -> Stage:
-        """Form an `Activation`; `lineage` and `seen` tell the branch that reads."""
+        """Form an `Activation`; `branch` is the one that reads."""
         situation = query if isinstance(query, Situation) else Situation(task=_query(query))
         check_text(situation.task, "the query")
         preset_of(self.config.preset if preset is None else preset)
@@ -101,7 +101,7 @@ class Stages:
             signals=dict(signals or {}),
         )
         rounds = None if evidence is None else check_rounds(evidence)
-        return (yield from self._formed(activation, lineage=lineage, seen=tuple(seen), evidence=rounds))
+        return (yield from self._formed(activation, branch=branch, evidence=rounds))
 
     @observed("refine")
     def refine(
@@ -150,11 +150,12 @@ class Stages:
         *,
         namespace: Sequence[str],
         provenance: Provenance,
-        seen: Sequence[str] = (),
+        branch: Branch = ANYBODY,
+        above: tuple[str, ...] = (),
         activation: str | None = None,
         tentative: episodes.Tentative | None = None,
     ) -> Stage:
-        """Store an episode; returns the commit id."""
+        """Store an episode; returns `episodes.Committed`."""
         if not isinstance(episode, Episode):
             raise InvalidContentError(f"commit() got a {type(episode).__name__}; give an Episode(task=..., steps=[...], outcome=...)")
         return (
@@ -162,7 +163,8 @@ class Stages:
                 episode,
                 namespace=check_namespace(namespace),
                 provenance=provenance,
-                seen=seen,
+                branch=branch,
+                above=above,
                 activation=activation,
                 learning=self.config.learning,
                 tentative=tentative,
@@ -227,15 +229,13 @@ class Stages:
         self,
         activation: Activation,
         *,
-        lineage: str | None = None,
-        seen: tuple[str, ...] = (),
+        branch: Branch = ANYBODY,
         evidence: int | None = None,
     ) -> Stage:
         formed: Activation = yield from forming.form(
             activation,
             config=self.config,
-            lineage=lineage,
-            seen=seen,
+            branch=branch,
             lexical=self.lexical,
             operators=self.operators,
             evidence=evidence,

@@ -12,7 +12,7 @@ from langgraph_fluxmem import activation as forming
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.learned import Learned
 from langgraph_fluxmem.links import NOTHING_SERVED, Served
-from langgraph_fluxmem.requests import Hidden, LearnedOf, Stage
+from langgraph_fluxmem.requests import ANYBODY, Hidden, LearnedOf, Stage
 from langgraph_fluxmem.schema import Activation, RecalledSkill, RecalledStep
 from langgraph_fluxmem.skills import SkillBook
 from langgraph_fluxmem.weighing import Weights
@@ -53,7 +53,7 @@ def recall_unlearned(activation: Activation, config: Config, *, lexical: bool) -
     weights = {name: weight for name, weight in activation.weights.items() if name != "verify"}
     emptied = {"facts": (), "steps": (), "episodes": (), "skills": (), "reshaped": (), "context": "", "evidence": None, "used": ()}
     again = activation.model_copy(update={**emptied, "signals": weights})
-    form = forming.form(again, config=config, lineage=None, seen=(), lexical=lexical, evidence=0)
+    form = forming.form(again, config=config, branch=ANYBODY, lexical=lexical, evidence=0)
     return (yield from _answered(form, activation.hidden))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, delete, exists, func, null, select, upda
 
 from langgraph_fluxmem.edits import Applied, Plan
 from langgraph_fluxmem.errors import DimensionMismatchError, EmbeddingMismatchError, LedgerError, StaleError
-from langgraph_fluxmem.ledger.plans import Prepared, encode_ids
+from langgraph_fluxmem.ledger.plans import Prepared, encode_seen
 from langgraph_fluxmem.ledger.reads import current_condition, is_live
 from langgraph_fluxmem.ledger.sql import Session, Statement, any_of, insert_into
 from langgraph_fluxmem.ledger.tables import (
@@ -195,7 +195,7 @@ def apply(tx: Transaction, prepared: Prepared, fingerprint: str | None, *, erase
             "id": commit.id,
             "episode": commit.episode,
             "digest": commit.digest,
-            "seen": encode_ids(commit.seen),
+            "seen": encode_seen(commit),
         }
         session.run(_INSERT_COMMIT, row)
     session.many(_INSERT_RESTS_ON, [{"base": base, "op": position} for base in sorted(bases)])

@@ -288,6 +288,13 @@ class Ledger:
             return [] if ns is None else reads.commit_rows(session, ns, after)
 
     @patient
+    def commits_named(self, namespace: Namespace, ids: Sequence[str]) -> list[CommitRow]:
+        """Those of these commits that are of a namespace, in log order; unknown ids are absent."""
+        with self._reading() as session:
+            ns = self._namespace_id(session, namespace)
+            return [] if ns is None else reads.commits_named(session, ns, ids)
+
+    @patient
     def resolve_episode(self, namespace: Namespace | None, episode_id: str) -> list[CommitRow]:
         """Commits of an episode (several when branches differ), in log order; in any namespace when that is None; empty when none."""
         with self._reading() as session:

@@ -258,7 +258,7 @@ def _commit(prepared: Prepared, write: CommitWrite) -> None:
         (write.id, "id"),
         (write.episode, "episode"),
         (write.digest, "digest"),
-        *((seen, "seen id") for seen in write.seen),
+        *((seen, "seen id") for seen in (*write.seen, *write.alone)),
     ):
         _identifier(value, f"a commit's {what}")
     prepared.commit = write
@@ -275,5 +275,14 @@ def encode_texts(texts: Sequence[Text]) -> str:
     return _encode([(text.path, text.hash, text.terms) for text in texts])
 
 
-def encode_ids(ids: Sequence[str]) -> str:
-    return _encode(list(ids))
+def encode_seen(commit: CommitWrite) -> str:
+    """What a commit came after, as the ledger keeps it: a list of ids, or an object where there is more to say."""
+    more = {key: list(ids) for key, ids in (("alone", commit.alone), ("above", commit.above)) if ids}
+    return _encode({"seen": list(commit.seen), **more} if more else list(commit.seen))
+
+
+def decode_seen(text: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """(seen, alone, above), as `encode_seen` wrote them."""
+    found: Any = json.loads(text)
+    told: dict[str, list[str]] = found if isinstance(found, dict) else {"seen": found}
+    return tuple(told["seen"]), tuple(told.get("alone", ())), tuple(told.get("above", ()))

@@ -14,6 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import FromClause
 
 from langgraph_fluxmem.edits import Text
+from langgraph_fluxmem.ledger.plans import decode_seen
 from langgraph_fluxmem.ledger.rows import Change, CommitRow, EdgeRow, EvidenceRow, NodeRow, OperationRow, RawBody
 from langgraph_fluxmem.ledger.sql import Session, Statement, any_of
 from langgraph_fluxmem.ledger.tables import (
@@ -427,22 +428,27 @@ def _select_commits() -> Select[Any]:
 
 
 _COMMITS = Statement(_select_commits().where(commits.c.ns == bindparam("ns"), commits.c.op > bindparam("after")))
+_COMMITS_NAMED = Statement(_select_commits().where(commits.c.ns == bindparam("ns"), any_of(commits.c.id, "ids")))
 _COMMITS_OF_EPISODE_ANYWHERE = Statement(_select_commits().where(commits.c.episode == bindparam("episode")))
 _COMMITS_OF_EPISODE = Statement(_select_commits().where(commits.c.ns == bindparam("ns"), commits.c.episode == bindparam("episode")))
 _COMMITS_OF_RUN = Statement(_select_commits().where(operations.c.run_id == bindparam("run")))
 
 
 def _commit_rows(found: list[tuple[Any, ...]]) -> list[CommitRow]:
-    return [
-        CommitRow(
-            id_, episode, digest, tuple(json.loads(path)), op, operation, at, _provenance(provenance), tuple(json.loads(seen)), not undone
-        )
-        for id_, episode, digest, path, op, operation, at, seen, undone, *provenance in found
-    ]
+    rows: list[CommitRow] = []
+    for id_, episode, digest, path, op, operation, at, came_after, undone, *provenance in found:
+        seen, alone, above = decode_seen(came_after)
+        namespace: Namespace = tuple(json.loads(path))
+        rows.append(CommitRow(id_, episode, digest, namespace, op, operation, at, _provenance(provenance), seen, not undone, alone, above))
+    return rows
 
 
 def commit_rows(session: Session, ns: int, after: int) -> list[CommitRow]:
     return _commit_rows(session.all(_COMMITS, {"ns": ns, "after": after}))
+
+
+def commits_named(session: Session, ns: int, ids: Sequence[str]) -> list[CommitRow]:
+    return _commit_rows(session.all(_COMMITS_NAMED, {"ns": ns, "ids": session.list(ids)}))
 
 
 def commits_of_episode(session: Session, ns: int | None, episode: str) -> list[CommitRow]:

@@ -93,7 +93,7 @@ class EvidenceRow:
 
 @dataclass(frozen=True, slots=True)
 class CommitRow:
-    """An episode commit. `live` is False while its operation is undone; `seen` are the commit ids in the state it started from."""
+    """An episode commit. `live` is False while its operation is undone; `seen`, `alone`, `above` as in `edits.CommitWrite`."""
 
     id: str
     episode: str
@@ -105,6 +105,8 @@ class CommitRow:
     provenance: Provenance
     seen: tuple[str, ...]
     live: bool
+    alone: tuple[str, ...] = ()
+    above: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

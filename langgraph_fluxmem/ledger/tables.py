@@ -179,7 +179,7 @@ commits = _table(
     _text("seen"),
     UniqueConstraint("ns", "episode", "digest"),
 )
-"""One at most for each operation. `seen`: JSON array of commit ids."""
+"""One at most for each operation. `seen`: JSON, see `plans.encode_seen`."""
 Index("fluxmem_commits_id", commits.c.ns, commits.c.id)
 Index("fluxmem_commits_episode", commits.c.episode)
 

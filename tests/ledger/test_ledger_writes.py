@@ -89,11 +89,18 @@ def test_commits_resolve_by_episode_and_run(ledger):
     second = ledger.commits(ADA)[1]
     assert (second.seen, second.op, second.operation, second.live, second.namespace) == (("c1", "c0"), 2, "b", True, ADA)
     assert ledger.commits(ADA)[0].provenance.lineage == "L"
+    assert ledger.commits_named(ADA, ["c2", "c3", "c4"]) == [second]
     assert [row.commit for row in ledger.nodes(ADA)] == ["c1"]
     assert [row.commit for row in ledger.evidence(ADA)] == ["c1"]
     assert ledger.operation("a").commit == "c1"
     ledger.undo("b")
     assert [row.live for row in ledger.commits(ADA)] == [True, False]
+
+
+def test_what_a_commit_came_after_is_kept_as_it_was_told(ledger):
+    ledger.apply(plan(CommitWrite("c1", "e1", "d1", seen=("a",), alone=("b", "c"), above=("x", "")), kind="commit"))
+    (row,) = ledger.commits(ADA)
+    assert (row.seen, row.alone, row.above) == (("a",), ("b", "c"), ("x", ""))
 
 
 def test_versions_replace_each_other_and_keep_the_time_of_creation(ledger, clock):

@@ -10,6 +10,7 @@ from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
 from langgraph_fluxmem import Feedback, FluxMem, FluxMemState
+from langgraph_fluxmem.branches import branch_of
 
 DOORS = ("open red door", "open green door", "open blue door")
 
@@ -78,3 +79,9 @@ def thread(name: str = "t", **more: Any) -> dict[str, Any]:
 def stored(mem: FluxMem, namespace: tuple[str, ...] = ("memories",)) -> list[Any]:
     """All live commits of the namespace."""
     return [commit for commit in mem.engine.ledger.commits(namespace) if commit.live]
+
+
+def visible(mem: FluxMem, state: Any, namespace: tuple[str, ...] = ("memories",)) -> int:
+    """How many commits the branch in `state` sees; with an empty state: any other thread."""
+    hidden = mem.engine.hidden(namespace, branch_of(state.get("memory_commits")))
+    return sum(commit.id not in hidden for commit in stored(mem, namespace))

@@ -9,8 +9,9 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command, RetryPolicy, interrupt
 
 from langgraph_fluxmem import Episode, FluxMem, Step
+from langgraph_fluxmem.branches import branch_of
 
-from .agent import build, stored, thread
+from .agent import build, stored, thread, visible
 from .test_loop import start
 
 WIN = ["open green door"]
@@ -20,13 +21,6 @@ WIN = ["open green door"]
 def saver(tmp_path):
     with SqliteSaver.from_conn_string(str(tmp_path / "checkpoints.sqlite")) as opened:
         yield opened
-
-
-def visible(mem: FluxMem, state: dict[str, Any]) -> int:
-    """How many commits the branch in `state` sees."""
-    channel = state.get("memory_commits") or {}
-    hidden = mem.engine.hidden(("memories",), channel.get("lineage"), channel.get("ids", ()))
-    return sum(commit.id not in hidden for commit in stored(mem))
 
 
 class Flaky:
@@ -151,7 +145,7 @@ def test_what_a_hidden_branch_taught_is_not_advised(mem: FluxMem, saver: Any) ->
 
     def score(state: Any) -> float:
         channel = state["memory_commits"]
-        stage = mem.stages.recall("find the gold behind a door", namespace=("memories",), lineage=channel["lineage"], seen=channel["ids"])
+        stage = mem.stages.recall("find the gold behind a door", namespace=("memories",), branch=branch_of(channel))
         return mem.engine.run(stage).advise(["open green door"])[0].score
 
     assert score(won) > score(lost)

@@ -10,11 +10,12 @@ import pytest
 
 from langgraph_fluxmem import episodes, refinement
 from langgraph_fluxmem.activation import form, query_text
+from langgraph_fluxmem.branches import Branch
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.errors import FeedbackError, ForeignMemoryError, UnknownIdError
 from langgraph_fluxmem.learned import Learned
 from langgraph_fluxmem.operators import RuleOperators
-from langgraph_fluxmem.requests import Apply, Embed, EmbedFor, Fetch, Hidden, Judge, LearnedOf, Load, Views
+from langgraph_fluxmem.requests import ANYBODY, Apply, Embed, EmbedFor, Fetch, Hidden, Judge, LearnedOf, Load, Views
 from langgraph_fluxmem.edits import Applied, CommitWrite, EdgeWrite, EvidenceWrite, NodeWrite, VectorWrite
 from langgraph_fluxmem.schema import Activation, Episode, Feedback, Provenance, RecalledFact, Situation, Step, TentativeEdit
 
@@ -63,14 +64,17 @@ STEPS = (
 
 def test_commit_writes_episode_evidence_and_edges_in_one_plan() -> None:
     stage = episodes.commit(
-        Episode(task="find the key", steps=STEPS, outcome="success", id="e1"), namespace=HERE, provenance=Provenance(), seen=("c0",)
+        Episode(task="find the key", steps=STEPS, outcome="success", id="e1"),
+        namespace=HERE,
+        provenance=Provenance(),
+        branch=Branch("L", ("c0", "of another namespace")),
     )
-    commit_id, asked = run(stage, {EmbedFor: embed_for, Apply: applied})
-    assert [type(request) for request in asked] == [EmbedFor, Apply]
+    committed, asked = run(stage, {EmbedFor: embed_for, Fetch: [SimpleNamespace(id="c0")], Apply: applied})
+    assert [type(request) for request in asked] == [EmbedFor, Fetch, Apply]
     (node,) = writes(asked, NodeWrite)
     (commit,) = writes(asked, CommitWrite)
     assert (node.kind, node.body["task"], node.body["outcome"]) == ("episode", "find the key", "success")
-    assert (commit.id, commit.episode, commit.seen) == (commit_id, "e1", ("c0",))
+    assert (commit.id, commit.episode, commit.seen) == (committed.id, "e1", ("c0",)) and committed.after == ("c0",)
     edges = {(edge.kind, edge.src, edge.dst) for edge in writes(asked, EdgeWrite)}
     assert ("GROUNDS", "f-a:1", f"{node.id}#1") in edges
     assert ("RELATES", "f-a:1", "f-b:1") in edges, "worked together"
@@ -82,7 +86,7 @@ def test_commit_writes_episode_evidence_and_edges_in_one_plan() -> None:
 def test_commit_is_named_by_episode_and_content() -> None:
     def commit(**more: Any) -> str:
         episode = Episode(**{"task": "t", "steps": STEPS, "outcome": "success", "id": "e1", **more})
-        return run(episodes.commit(episode, namespace=HERE, provenance=Provenance()), {EmbedFor: embed_for, Apply: applied})[0]
+        return run(episodes.commit(episode, namespace=HERE, provenance=Provenance()), {EmbedFor: embed_for, Apply: applied})[0].id
 
     assert commit() == commit()
     assert len({commit(), commit(outcome="failure"), commit(id="e2"), commit(steps=STEPS[:1])}) == 4
@@ -182,22 +186,22 @@ def view(size: int) -> Any:
 
 
 def test_formation_of_an_empty_memory_embeds_nothing() -> None:
-    stage = form(activation(facts=()), config=Config.of(), lineage=None, seen=())
+    stage = form(activation(facts=()), config=Config.of(), branch=ANYBODY)
     formed, asked = run(stage, {Hidden: frozenset(), Views: [view(0)], LearnedOf: Learned(HERE)})
     assert [type(request) for request in asked] == [Hidden, LearnedOf, Views]
     assert (formed.facts, formed.context, formed.position) == ((), "", 3)
 
 
 def test_formation_hides_what_the_branch_must_not_see() -> None:
-    stage = form(activation(facts=()), config=Config.of(), lineage="L", seen=("c1",))
+    stage = form(activation(facts=()), config=Config.of(), branch=Branch("L", ("c1",)))
     formed, asked = run(stage, {Hidden: frozenset({"c2"}), Views: [view(0)], LearnedOf: Learned(HERE)})
-    assert asked == [Hidden(HERE, "L", ("c1",)), LearnedOf(HERE, ("c2",)), Views((HERE,), ("c2",))]
+    assert asked == [Hidden(HERE, Branch("L", ("c1",))), LearnedOf(HERE, ("c2",)), Views((HERE,), ("c2",))]
     assert formed.hidden == ("c2",)
 
 
 def test_a_bypassed_step_shows_nothing() -> None:
     bypassed = activation(round=3, edits=(TentativeEdit(action="bypass"),))
-    formed, asked = run(form(bypassed, config=Config.of(), lineage=None, seen=()), {Views: [view(5)], LearnedOf: Learned(HERE)})
+    formed, asked = run(form(bypassed, config=Config.of(), branch=ANYBODY), {Views: [view(5)], LearnedOf: Learned(HERE)})
     assert Embed not in [type(request) for request in asked]
     assert (formed.facts, formed.context) == ((), "")
 

@@ -1,15 +1,16 @@
 import pytest
 
-from langgraph_fluxmem.branches import BranchView, lineage_of, merge_commits
+from langgraph_fluxmem.branches import Branch, BranchView, lineage_of, merge_commits, with_commit
 from langgraph_fluxmem.errors import StateError
 from langgraph_fluxmem.ledger.rows import CommitRow
 from langgraph_fluxmem.schema import Provenance
 
 
-def commit(name, op, lineage=None, seen=(), checkpoint=None, live=True):
+def commit(name, op, lineage=None, seen=(), checkpoint=None, live=True, task=None, alone=(), above=()):
     return CommitRow(
         id=name, episode=name, digest=name, namespace=("m",), op=op, operation=name, at=0.0,
-        provenance=Provenance(lineage=lineage, checkpoint_id=checkpoint), seen=tuple(seen), live=live,
+        provenance=Provenance(lineage=lineage, checkpoint_id=checkpoint, checkpoint_ns=task), seen=tuple(seen), live=live,
+        alone=tuple(alone), above=tuple(above),
     )  # fmt: skip
 
 
@@ -29,8 +30,8 @@ class view:  # noqa: N801
     def commits(self, namespace, *, after=0):
         return [c for c in self.rows if c.op > after]
 
-    def hidden(self, *args):
-        return self.view.hidden(self, *args)
+    def hidden(self, lineage, ids=(), *args):
+        return self.view.hidden(self, Branch(lineage, tuple(ids)), *args)
 
 
 def test_own_lineage_hides_what_its_channel_lacks():
@@ -50,6 +51,56 @@ def test_of_another_lineage_the_latest_commit_decides():
 
 def test_siblings_of_one_superstep_stay_visible():
     assert view(commit("a", 1, "L", checkpoint="c1"), commit("b", 2, "L", checkpoint="c1")).hidden(None) == frozenset()
+    fanned = [commit(name, op, "L", checkpoint="c1", task=f"n:{name}") for op, name in enumerate("abc", 1)]
+    assert view(*fanned).hidden(None) == frozenset()
+    again = [commit(f"{name}2", op, "L", checkpoint="c1", task=f"n:{name}") for op, name in enumerate("ab", 4)]
+    assert view(*fanned, *again).hidden(None) == {"a", "b"}, "of one task the latest commit counts"
+
+
+def test_siblings_in_subgraphs_are_found_by_the_checkpoints_above():
+    def worker(name, op, above, seen=()):
+        return commit(name, op, "L", checkpoint=f"own {name}", task=f"w:{name[0]}|n:{name}", seen=seen, above=(above,))
+
+    assert view(worker("a", 1, "c1"), worker("b", 2, "c1")).hidden(None) == frozenset()
+    assert view(worker("a", 1, "c1"), worker("a2", 2, "c1", ["a"]), worker("b", 3, "c1")).hidden(None) == frozenset()
+    assert view(worker("a", 1, "c1"), worker("b", 2, "c2")).hidden(None) == {"a"}, "another superstep"
+    assert view(worker("a", 1, ""), worker("b", 2, "")).hidden(None) == {"a"}, "nothing is known of the graph around"
+
+
+def test_a_commit_stands_for_all_it_came_after():
+    chain = [commit(str(op), op, "L", seen=[str(op - 1)] if op > 1 else []) for op in range(1, 1001)]
+    branch = view(*chain)
+    assert branch.hidden("L", ["1000"]) == branch.hidden(None) == frozenset()
+    assert branch.hidden("L", ["500"]) == {str(op) for op in range(501, 1001)}
+    undone = view(*chain[:499], commit("500", 500, "L", seen=["499"], live=False), *chain[500:])
+    assert undone.hidden(None) == frozenset(), "what was undone still tells what came before"
+
+
+def test_a_commit_alone_stands_for_itself_only():
+    rows = [commit("a", 1, "L"), commit("b", 2, "L", ["a"]), commit("c", 3, "L", ["b"]), commit("d", 4, "L", ["a"], alone=["c"])]
+    assert view(*rows).hidden("L", ["d"]) == view(*rows).hidden(None) == {"b"}
+
+
+def test_the_channel_of_a_long_thread_stays_short():
+    channel = lineage_of(None, thread_id="t", start="c")
+    for number in range(1000):
+        channel = merge_commits(channel, with_commit(channel, f"c{number}", channel["ids"], alone=False))
+    assert channel["ids"] == ["c999"]
+    assert len(channel["replaced"]) <= 65
+
+
+def test_merging_branches_of_one_superstep_brings_nothing_back():
+    before = merge_commits(None, {"lineage": "L", "thread": "t", "ids": ["a", "b"]})
+    one, other = (with_commit(before, name, ["a", "b"], alone=False) for name in ("c", "d"))
+    for order in ((one, other, before), (before, other, one), (other, before, one)):
+        merged = before
+        for update in order:
+            merged = merge_commits(merged, update)
+        assert sorted(merged["ids"]) == ["c", "d"]
+    alone = merge_commits(merged, with_commit(merged, "e", (), alone=True))
+    assert (sorted(alone["ids"]), alone["alone"]) == (["c", "d"], ["e"])
+    joined = merge_commits(alone, with_commit(alone, "f", ["c", "d", "e"], alone=False))
+    assert (joined["ids"], joined.get("alone", [])) == (["f"], [])
 
 
 def test_commits_without_a_lineage_and_undone_ones_hide_nothing():
@@ -75,13 +126,13 @@ def test_the_reducer_unites_ids_in_order_and_takes_the_later_lineage():
 
 
 def test_a_lineage_is_minted_once_and_again_under_another_thread():
-    first = lineage_of(None, thread_id="t", checkpoint_id="c")
-    assert first == lineage_of({}, thread_id="t", checkpoint_id="c"), "a retried node mints the same"
-    assert lineage_of(first, thread_id="t", checkpoint_id="later")["lineage"] == first["lineage"]
-    copied = lineage_of({**first, "ids": ["a"]}, thread_id="other", checkpoint_id="c")
+    first = lineage_of(None, thread_id="t", start="c")
+    assert first == lineage_of({}, thread_id="t", start="c"), "a retried node mints the same"
+    assert lineage_of(first, thread_id="t", start="later")["lineage"] == first["lineage"]
+    copied = lineage_of({**first, "ids": ["a"]}, thread_id="other", start="c")
     assert copied["lineage"] != first["lineage"]
     assert copied["ids"] == ["a"]
-    loose = [lineage_of(None, thread_id=None, checkpoint_id=None)["lineage"] for _ in range(2)]
+    loose = [lineage_of(None, thread_id=None, start=None)["lineage"] for _ in range(2)]
     assert loose[0] != loose[1]
 
 
