@@ -40,7 +40,8 @@ SEEN, UNSEEN = 4, 3
 """New instances of each seen family, and of each unseen one."""
 ATTEMPTS = 3
 """Attempts at a task when pages drift."""
-KEYS = ("stream", "second_half", "seen", "unseen", "seen_within_3", "seen_within_6", "steps", "extra_steps")
+KEYS = ("stream", "second_half", "seen", "unseen", "seen_within_3", "seen_within_6", "steps", "extra_steps", "contradictory")
+"""Measures of a row; the last is the share of seeds whose memory says, after the stream, that its evidence contradicts itself."""
 COMPARE = (("refine", "static"), ("refine", "trajectory"), ("refine", "recent"), ("full", "practice"), ("full", "refine"))
 T95 = (
     12.706,
@@ -129,7 +130,7 @@ class Session:
                 self.attempt(*chance.choice(self.past), learn=True, tabu=set(), name=f"practice-{number}-{before}", extra=True)
                 if self.extra == before:
                     break
-            results.append({**result, "extra": self.extra})
+            results.append({**result, "extra": self.extra, "contradictory": self.memory.contradictory()})
         results.extend(
             self.task(part, family, instance, drifted=self.course.drift, learn=False) for part, family, instance in self.course.tests()
         )
@@ -227,10 +228,11 @@ def measures(results: Sequence[Result]) -> dict[str, float]:
         "seen_within_6": share(seen, 6),
         "steps": float(np.mean([result["steps"] for result in stream])),
         "extra_steps": float(stream[-1]["extra"]),
+        "contradictory": float(stream[-1].get("contradictory", False)),
     }
 
 
-def rows(found: dict[tuple[str, int], dict[str, float]], *, drift: bool) -> list[dict[str, Any]]:
+def rows(found: dict[tuple[str, int], dict[str, float]], *, drift: bool, flip: float = 0.0) -> list[dict[str, Any]]:
     """A row per variant, and per pair of `COMPARE` that was run: means over seeds, and the half-width of the 95% t-interval."""
     variants = list(dict.fromkeys(variant for variant, _ in found))
     series = {variant: {seed: row for (name, seed), row in found.items() if name == variant} for variant in variants}
@@ -240,7 +242,7 @@ def rows(found: dict[tuple[str, int], dict[str, float]], *, drift: bool) -> list
             series[f"{one} - {other}"] = {seed: {key: series[one][seed][key] - series[other][seed][key] for key in KEYS} for seed in both}
     made: list[dict[str, Any]] = []
     for variant, by_seed in series.items():
-        row: dict[str, Any] = {"variant": variant, "drift": drift}
+        row: dict[str, Any] = {"variant": variant, "drift": drift, "flip": flip}
         for key in KEYS:
             values = np.array([measured[key] for measured in by_seed.values()])
             row[key] = float(values.mean()) if len(values) else None
@@ -347,7 +349,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Course(tuple(families), tuple(unseen), args.instances, int(seed), args.drift, flip=args.flip) for seed in args.seeds.split(",")
     ]
     found = run(courses, variants, args.resume or Path(tempfile.mkdtemp(prefix="fluxmem-miniwob-runs-")), args.pages)
-    made = rows({key: measures(results) for key, results in found.items()}, drift=args.drift)
+    made = rows({key: measures(results) for key, results in found.items()}, drift=args.drift, flip=args.flip)
     shown = [{key: interval(row, key) for key in ("variant", *KEYS, "seeds")} for row in made]
     print_table(shown, ("variant", *KEYS, "seeds"))
     write_json(args.json, made)

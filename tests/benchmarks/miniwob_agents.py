@@ -121,6 +121,10 @@ class NoMemory:
     def keep(self, state: State, page: Page) -> None:
         """Learn from an attempt that has ended."""
 
+    def contradictory(self) -> bool:
+        """Whether it says that its evidence contradicts itself."""
+        return False
+
     def close(self) -> None:
         """Nothing to free."""
 
@@ -192,6 +196,9 @@ class Flux(NoMemory):
     def advise(self, state: State, seat: Seat, actions: Sequence[dict[str, str]]) -> list[float] | None:
         del seat
         return [said.score for said in self.mem.activation(state).advise(actions)]
+
+    def contradictory(self) -> bool:
+        return bool(self.mem.engine.learned(NAMESPACE).steps.contradiction())
 
     def close(self) -> None:
         self.mem.close()
