@@ -110,6 +110,14 @@ class MiniWoB:
         return self._observe(state, first=True)
 
     def step(self, action: Sequence[Any]) -> Page:
+        from selenium.common.exceptions import JavascriptException
+
+        try:
+            return self._step(action)
+        except JavascriptException as error:
+            raise LookupError(f"the page has no element {action[1]}: {error.msg}") from error
+
+    def _step(self, action: Sequence[Any]) -> Page:
         kind, ref = action[0], action[1]
         if kind == "CLICK":
             state = self.browser.execute_script("core.elementClick(arguments[0]);" + STATE_JS, ref)

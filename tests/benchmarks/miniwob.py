@@ -307,7 +307,10 @@ def run(courses: Sequence[Course], variants: Sequence[str], resume: Path, seen: 
     finally:
         pages.close()
         at = pages.browser
-        print(f"pages asked for {at.asked}, shown by the browser {at.shown}, otherwise when shown again {at.moved}", file=sys.stderr)
+        print(
+            f"pages asked for {at.asked}, shown by the browser {at.shown}, changed when shown again {at.moved}, lost {at.lost}",
+            file=sys.stderr,
+        )
     return found
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+TRIES = 3
+"""How often what was done is done again until the page comes out as before; then its next action is taken to do nothing."""
 Page = dict[str, Any]
 
 
@@ -25,7 +27,11 @@ class Browser(Protocol):
         ...
 
     def step(self, action: Sequence[Any], /) -> Page:
-        """The page after an action."""
+        """The page after an action.
+
+        Raises:
+            LookupError: the page has no such element.
+        """
         ...
 
     def close(self) -> None:
@@ -42,6 +48,7 @@ class Seen:
 
     Attributes:
         asked, shown, moved: pages asked for, pages that the browser showed, and pages among those shown again that had changed.
+        lost: actions whose element was not there again.
     """
 
     def __init__(self, browser: Callable[[], Browser], path: Path | None = None) -> None:
@@ -54,7 +61,7 @@ class Seen:
         self._way: list[Any] = []
         self._stands: list[Any] | None = None
         """What was done in the browser itself, from family and instance on."""
-        self.asked = self.shown = self.moved = 0
+        self.asked = self.shown = self.moved = self.lost = 0
 
     def reset(self, family: str, instance: object) -> Page:
         """A fresh page."""
@@ -75,11 +82,23 @@ class Seen:
 
     def _page(self) -> Page:
         self.asked += 1
-        found = self._kept.execute("SELECT page FROM pages WHERE way = ?", (json.dumps(self._way),)).fetchone()
-        return json.loads(zlib.decompress(found[0])) if found is not None else self._look()
+        return self._found(self._way) or self._look()
 
     def _look(self) -> Page:
         """Ask the browser, which is brought to where the page is first."""
+        for _ in range(TRIES):
+            try:
+                page = self._walk()
+                break
+            except LookupError:  # what was there the first time is not there now
+                self._stands = None
+        else:
+            self.lost += 1
+            page = self._found(self._way[:-1]) or {}
+            self._keep(self._way, page)
+        return json.loads(json.dumps(page))
+
+    def _walk(self) -> Page:
         if self._browser is None:
             self._browser = self._make()
         page: Page = {}
@@ -90,12 +109,15 @@ class Seen:
             self._keep(self._stands, page)
             if page["done"]:
                 break
-        return json.loads(json.dumps(page))
+        return page
+
+    def _found(self, way: list[Any]) -> Page | None:
+        found = self._kept.execute("SELECT page FROM pages WHERE way = ?", (json.dumps(way),)).fetchone()
+        return None if found is None else json.loads(zlib.decompress(found[0]))
 
     def _keep(self, way: list[Any], page: Page) -> None:
-        said = json.dumps(page)
-        before = self._kept.execute("SELECT page FROM pages WHERE way = ?", (json.dumps(way),)).fetchone()
+        before = self._found(way)
         if before is None:
-            self._kept.execute("INSERT OR IGNORE INTO pages VALUES (?, ?)", (json.dumps(way), zlib.compress(said.encode())))
-        elif zlib.decompress(before[0]).decode() != said:
+            self._kept.execute("INSERT OR IGNORE INTO pages VALUES (?, ?)", (json.dumps(way), zlib.compress(json.dumps(page).encode())))
+        elif before != json.loads(json.dumps(page)):
             self.moved += 1

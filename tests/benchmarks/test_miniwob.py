@@ -184,6 +184,29 @@ def test_a_trajectory_is_replayed():
     assert [driven[1] for driven in one.driven] == [1, 3]
 
 
+def test_what_is_not_there_again_does_nothing(tmp_path):
+    there = [True]
+
+    class Browser:
+        def reset(self, family, instance):
+            return page()
+
+        def step(self, driven):
+            if not there[0]:
+                raise LookupError(driven[1])
+            return page(r=0.5)
+
+    Seen(Browser, tmp_path / "pages").reset("f", 1)
+    first = Seen(Browser, tmp_path / "pages")
+    first.reset("f", 1)
+    before = first.step(("CLICK", 1))
+    there[0] = False
+    first.reset("f", 1)
+    assert first.step(("CLICK", 1)) == before
+    assert first.step(("CLICK", 2)) == before
+    assert first.lost == 1
+
+
 class SamePage(Site):
     """That page, however often it is opened."""
 
