@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from langgraph_fluxmem.errors import ConfigError
 from langgraph_fluxmem.presets import BALANCED, PresetName
+from langgraph_fluxmem.redaction import Redact
 
 
 class Config(BaseModel):
@@ -45,6 +46,9 @@ class Config(BaseModel):
     ``"off"``: only consolidation does that."""
     split_chars: int = Field(default=8_000, ge=200)
     """Texts longer than this are split into several facts, each with its position."""
+    redact: Redact = "secrets"
+    """What is cut out of what is remembered, committed and learned, before it is stored: ``"secrets"`` (keys, tokens, private keys; `redaction`
+    lists the forms), ``"personal"`` (e-mail addresses, too) or ``"off"``. Items of a store are kept as they were put."""
     quarantine: bool = True
     """Whether texts that other people wrote to be obeyed, or that only they wrote, are kept out of skills and notes; see `trust`."""
     learning: bool = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -23,10 +24,12 @@ from langgraph_fluxmem.gate import Passed, Told, passed
 from langgraph_fluxmem.indexing import fact_terms
 from langgraph_fluxmem.noting import NOTED, notes_on
 from langgraph_fluxmem.operators.protocol import Cost, Operators
+from langgraph_fluxmem.redaction import Redact, redacted
 from langgraph_fluxmem.requests import Apply, EmbedFor, Fetch, Stage
 from langgraph_fluxmem.schema import Namespace, Provenance
 from langgraph_fluxmem.storing.values import checked
 from langgraph_fluxmem.text import check_text, content_hash, split
+from langgraph_fluxmem.trust.quarantine import item_node, item_writes
 
 Document_ = str | Document | BaseMessage
 Rememberable = Document_ | Iterable[Document_]
@@ -34,7 +37,7 @@ Rememberable = Document_ | Iterable[Document_]
 
 Progress = Callable[[dict[str, int | None]], None]
 """Gets ``{"done": documents, "total": documents or None when nobody knows, "stored": facts that were new}``; with the gate also how many of
-these were ``merged`` and ``linked``; with `enrich` how many were ``noted``, and ``calls``, ``input_tokens``, ``output_tokens`` and
+these were ``merged`` and ``linked``; where secrets were cut how many (``redacted``); with `enrich` how many were ``noted``, and ``calls``, ``input_tokens``, ``output_tokens`` and
 ``fallbacks`` (rules answered for the model). All are sums so far."""
 BATCH = 256
 """Documents in one operation where a progress is asked for and no batch is given."""
@@ -73,6 +76,9 @@ def remember(
     progress: Progress | None = None,
     gate: bool = False,
     operators: Operators | None = None,
+    redact: Redact = "off",
+    cut: Counter[str] | None = None,
+    screened: bool = True,
 ) -> Stage:
     """Store documents as facts; returns the version ids of all pieces, in order.
 
@@ -83,12 +89,16 @@ def remember(
     which character each begins (``start_index``). With `gate` new facts are compared with those there are (`gate.passed`); `operators` write
     a note on each new fact (`noting`), and decide where the rules of the gate are unsure.
 
+    Secrets are cut by `redact`, and added up by kind in `cut`. Notes that a model wrote to be obeyed go into quarantine when `screened`.
+
     Raises:
         InvalidContentError: one of them cannot be remembered; none of its batch is. ConfigError: `batch` is no number of at least 1.
     """
-    how = _How(namespace, provenance, gate, operators)
+    how = _How(namespace, provenance, gate, operators, screened, Counter() if cut is None else cut)
+    taken = _Taken(namespace, source, split_chars, redact, how.redacted)
     if batch is None and progress is None:
-        return (yield from _stored(drafts(documents, namespace=namespace, source=source, split_chars=split_chars), how))
+        found = [draft for at, item in enumerate(_items(documents)) for draft in _drafts_of(item, f"document {at}", taken)]
+        return (yield from _stored(found, how))
     size = _batch(batch)
     total = len(documents) if isinstance(documents, Sized) and not isinstance(documents, (str, bytes)) else None
     total = 1 if isinstance(documents, (str, Document, BaseMessage)) else total
@@ -96,9 +106,7 @@ def remember(
     versions: list[str] = []
     done = 0
     while part := list(islice(items, size)):
-        found = [
-            draft for at, item in enumerate(part, done) for draft in _drafts_of(item, f"document {at}", namespace, source, split_chars)
-        ]
+        found = [draft for at, item in enumerate(part, done) for draft in _drafts_of(item, f"document {at}", taken)]
         versions += yield from _stored(found, how)
         done += len(part)
         if progress is not None:
@@ -114,6 +122,8 @@ class _How:
     provenance: Provenance | None
     gate: bool
     operators: Operators | None
+    screened: bool = True
+    redacted: Counter[str] = field(default_factory=Counter[str])
     stored: int = 0
     merged: int = 0
     linked: int = 0
@@ -123,6 +133,8 @@ class _How:
     def counts(self) -> dict[str, int | None]:
         """For `Progress`: what there can be, as configured."""
         counted: dict[str, int | None] = {"stored": self.stored}
+        if self.redacted:
+            counted["redacted"] = self.redacted.total()
         if self.gate:
             counted |= {"merged": self.merged, "linked": self.linked}
         if self.operators is not None:
@@ -140,6 +152,7 @@ def _stored(found: list[Draft], how: _How) -> Stage:
     versions: dict[str, str] = {}
     notes: dict[str, tuple[dict[str, Any], Text, str]] = {}
     asked: set[str] = set()
+    held: list[dict[str, Any]] = []
     for attempt in range(_ATTEMPTS if unique else 0):
         current = yield Fetch("current", (namespace, keys))
         versions = {node: row.id for node, row in current.items() if _says(row.body, unique[node])}
@@ -150,7 +163,7 @@ def _stored(found: list[Draft], how: _How) -> Stage:
         operation = "remember-" + _digest(namespace, [(draft.node, draft.digest) for draft in fresh], replaced, attempt)
         if how.operators is not None:
             contents = {draft.node: draft.content for draft in fresh if draft.node not in asked}
-            notes |= yield from notes_on(contents, how.operators, how.cost)
+            notes |= yield from notes_on(contents, how.operators, how.cost, held if how.screened else None)
             asked |= contents.keys()
         texts = [(draft.text.hash, draft.embedded) for draft in fresh]
         texts += [(notes[draft.node][1].hash, notes[draft.node][2]) for draft in fresh if draft.node in notes]
@@ -162,6 +175,9 @@ def _stored(found: list[Draft], how: _How) -> Stage:
             told = [Told.of(made[draft.node], draft.body) for draft in fresh]
             matrix = np.stack([vectors[draft.text.hash] for draft in fresh])
             through = yield from passed(told, matrix, namespace, operation, operators=how.operators, cost=how.cost)
+        if held:
+            nodes = tuple(item_node(namespace, item) for item in held)
+            writes += item_writes(held, namespace, (yield Fetch("current", (namespace, nodes))), operation)
         plan = Plan(
             operation, "remember", namespace, (*writes, *new.values(), *through.writes), how.provenance or Provenance(), through.expects
         )
@@ -200,13 +216,24 @@ def _batch(batch: int | None) -> int:
 
 
 def drafts(documents: Rememberable, *, namespace: Namespace, source: str | None = None, split_chars: int = 8_000) -> list[Draft]:
-    """What documents will be remembered as, in order, long ones in pieces.
+    """What documents will be remembered as, in order, long ones in pieces, secrets and all.
 
     Raises:
         InvalidContentError: one of them cannot be remembered; the message says which.
     """
-    items = _items(documents)
-    return [draft for index, item in enumerate(items) for draft in _drafts_of(item, f"document {index}", namespace, source, split_chars)]
+    taken = _Taken(namespace, source, split_chars)
+    return [draft for at, item in enumerate(_items(documents)) for draft in _drafts_of(item, f"document {at}", taken)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """How documents are taken in: where to, from which source, in pieces of which length, without which secrets; `cut` counts these."""
+
+    namespace: Namespace
+    source: str | None
+    limit: int
+    redact: Redact = "off"
+    cut: Counter[str] = field(default_factory=Counter[str])
 
 
 def _items(documents: Rememberable) -> Iterable[object]:
@@ -220,10 +247,12 @@ def _items(documents: Rememberable) -> Iterable[object]:
 _EXPECTED = "expected a text, a LangChain Document, a message, or a list of these"
 
 
-def _drafts_of(item: object, what: str, namespace: Namespace, source: str | None, limit: int) -> list[Draft]:
+def _drafts_of(item: object, what: str, taken: _Taken) -> list[Draft]:
+    """What a document will be remembered as, in pieces if it is long."""
+    namespace, source, limit = taken.namespace, taken.source, taken.limit
     given_text, given, name = _parts_of(item, what)
-    content = check_text(given_text, what)
-    metadata = checked(given, f"the metadata of {what}")
+    (content, metadata), cut = redacted((check_text(given_text, what), checked(given, f"the metadata of {what}")), taken.redact)
+    taken.cut.update(cut)
     source = _label(metadata.get("source"), f"the source of {what}") or source
     position = _position(metadata.get("position"), what)
     node = "f-" + (_digest(namespace, name) if name else _digest(namespace, source, position, content, metadata))

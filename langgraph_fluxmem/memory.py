@@ -67,7 +67,8 @@ class FluxMem(KeptMemory, QuarantineCalls):
         progress: Progress | None = None,
         enrich: bool = False,
     ) -> list[str]:
-        """Store texts, `Document`s or messages as facts, verbatim; returns their ids in order. The same thing twice is stored once.
+        """Store texts, `Document`s or messages as facts, verbatim but for secrets (`Config.redact`; `redacted` counts them); returns their ids in
+        order. The same thing twice is stored once.
 
         All or nothing: one bad document, or an embedding that raises, stores none. For many, `batch` stores and embeds so many at a time
         (all or nothing each; documents may be a generator), and `progress` gets ``{"done", "total", "stored"}`` after each: after an

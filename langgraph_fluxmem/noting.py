@@ -13,6 +13,7 @@ from langgraph_fluxmem.operators.protocol import Cost, ExtractEach, Judgement, O
 from langgraph_fluxmem.operators.schemas import ExtractedEach
 from langgraph_fluxmem.requests import Judge, Stage
 from langgraph_fluxmem.text import content_hash, terms
+from langgraph_fluxmem.trust.quarantine import note_sign, note_withheld
 
 NOTE = "note"
 """Path of the text by which a fact is found through its note."""
@@ -32,14 +33,19 @@ def noted(context: str, keywords: Sequence[str]) -> tuple[dict[str, Any], Text, 
     return {"context": context, "keywords": list(keywords)}, Text(NOTE, content_hash(note), " ".join(terms(note))), note
 
 
-def notes_on(contents: Mapping[str, str], operators: Operators, cost: Cost) -> Stage:
-    """Ask for notes on contents, by name, several in one call. Returns those that a model wrote: name -> `noted`. `cost` is added to."""
+def notes_on(contents: Mapping[str, str], operators: Operators, cost: Cost, held: list[dict[str, Any]] | None = None) -> Stage:
+    """Ask for notes on contents, by name, several in one call. Returns those that a model wrote: name -> `noted`. `cost` is added to, and
+    `held`, where it is given: notes that are written to be obeyed, as items of the quarantine on the nodes of these names."""
     found: dict[str, tuple[dict[str, Any], Text, str]] = {}
     for names in _together(contents):
         judgement: Judgement[ExtractedEach] = yield Judge(ExtractEach(tuple(contents[name] for name in names)), operators)
         cost.add(judgement)
         if judgement.by == "model":
             for name, said in zip(names, judgement.value.notes, strict=True):
+                why = note_sign(contents[name], " ".join((said.context, *said.keywords))) if held is not None else ""
+                if held is not None and why:
+                    held.append(note_withheld(name, said.context, said.keywords, why))
+                    continue
                 note = noted(said.context, said.keywords)
                 if note is not None:
                     found[name] = note

@@ -128,6 +128,11 @@ class OpenMemory:
         graph; returns what ends that. It is called in the thread or loop of the call, so it has to be quick; what it raises is logged."""
         return self.engine.observers.add(listener)
 
+    @property
+    def redacted(self) -> dict[str, int]:
+        """Secrets that were cut out of what this opening stored (`Config.redact`), by kind."""
+        return dict(self.stages.cut)
+
     def _run(self, stage: Stage) -> Any:
         return self.engine.run(stage)
 

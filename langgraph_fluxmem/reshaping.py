@@ -18,6 +18,7 @@ from langgraph_fluxmem.links import node_of
 from langgraph_fluxmem.operators.protocol import Judgement, Operators, Reshape
 from langgraph_fluxmem.requests import Call, EmbedFor, Fetch, Judge, Load, Stage
 from langgraph_fluxmem.schema import Namespace, RecalledFact, Why
+from langgraph_fluxmem.trust.signs import instructs
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.ledger.rows import NodeRow
@@ -48,6 +49,8 @@ def reshape(activation: str, facts: Sequence[RecalledFact], query: str, operator
         judgement: Judgement[Reshaped] = yield Judge(Reshape(whole, query, finer), operators)
         judgements.append(judgement)
         for text in judgement.value.texts[: PARTS if finer else 1]:
+            if judgement.by == "model" and instructs(text):  # the fact itself, fenced, says it no worse
+                continue
             version = _version(activation, " ".join(text.split())[:LONGEST], group)
             if version is not None:
                 made[version.id] = version

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from langgraph_fluxmem.namespaces import check_namespace
 from langgraph_fluxmem.observing import observed
 from langgraph_fluxmem.operators import Operators, RuleOperators
 from langgraph_fluxmem.presets import preset_of
+from langgraph_fluxmem.redaction import redacted, without_secrets
 from langgraph_fluxmem.requests import ANYBODY, Apply, Call, Load, Stage, Undo
 from langgraph_fluxmem.schema import RESET, Action, Activation, Advice, Episode, Feedback, Provenance, Situation, Step
 from langgraph_fluxmem.signals import weights_of
@@ -40,6 +42,8 @@ class Stages:
     lexical: bool = False
     operators: Operators = field(default_factory=RuleOperators)
     """Who judges: rules, or the model the memory was opened with."""
+    cut: Counter[str] = field(default_factory=Counter[str])
+    """Secrets that were cut so far, by kind."""
 
     @observed("remember")
     def remember(
@@ -67,6 +71,9 @@ class Stages:
                 progress=progress,
                 gate=self.config.gate == "inline",
                 operators=self.operators if enrich else None,
+                redact=self.config.redact,
+                cut=self.cut,
+                screened=self.config.quarantine,
             )
         )
 
@@ -132,6 +139,7 @@ class Stages:
     def learn(self, target: Activation | str, feedback: Feedback, *, namespace: Sequence[str] | None, provenance: Provenance) -> Stage:
         """Make feedback durable."""
         where = None if namespace is None else check_namespace(namespace)
+        feedback = feedback.model_copy(update={"detail": self._cut(feedback.detail)})
         if isinstance(target, str):
             if not self.config.learning:
                 return Applied("", 0, duplicate=True)
@@ -141,6 +149,9 @@ class Stages:
         yield from refinement.check_ids(target, (*feedback.used, *feedback.harmful), self.memory)
         if not self.config.learning:
             return Applied("", target.position, duplicate=True)
+        task = self._cut(target.situation.task)
+        if task != target.situation.task:
+            target = target.model_copy(update={"situation": target.situation.model_copy(update={"task": task})})
         return (yield from refinement.learn(target, feedback, provenance=provenance))
 
     @observed("commit")
@@ -158,6 +169,8 @@ class Stages:
         """Store an episode; returns `episodes.Committed`."""
         if not isinstance(episode, Episode):
             raise InvalidContentError(f"commit() got a {type(episode).__name__}; give an Episode(task=..., steps=[...], outcome=...)")
+        episode, cut = without_secrets(episode, self.config.redact)
+        self.cut.update(cut)
         return (
             yield from episodes.commit(
                 episode,
@@ -224,6 +237,11 @@ class Stages:
                     loaded.update((yield Load(namespace, ids, brief=True)))
             activation = activation.model_copy(update={"facts": formation.with_texts(activation.facts, loaded)})
         return activation.bind(self.advisor)
+
+    def _cut(self, text: str) -> str:
+        value, cut = redacted(text, self.config.redact)
+        self.cut.update(cut)
+        return value
 
     def _formed(
         self,

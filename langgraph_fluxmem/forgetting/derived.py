@@ -1,6 +1,7 @@
 """What is made of what is forgotten, and so goes with it.
 
-Versions in another grain are made of a fact; notes name facts that say the same; judgements repeat an episode's task. A skill is made of
+Versions in another grain are made of a fact; notes name facts that say the same; judgements repeat an episode's task; an item of the
+quarantine holds text of the episodes, or of the fact, it was made of. A skill is made of
 episodes, named as its sources or not (a warning comes of failures), so its words decide: it goes where it says something that a forgotten
 episode said, and no remaining one does. The next consolidation makes it anew of those.
 """
@@ -16,6 +17,7 @@ from langgraph_fluxmem.ledger.forgetting import Version, edges_of, versions
 from langgraph_fluxmem.ledger.sql import Session
 from langgraph_fluxmem.links import node_of
 from langgraph_fluxmem.schema import Namespace
+from langgraph_fluxmem.trust.quarantine import KIND as QUARANTINE
 
 RESHAPED, NOTE = "r-", "n-"
 """How the nodes of reshaped facts, and of notes, begin."""
@@ -38,6 +40,10 @@ def derived(session: Session, namespace: Namespace, gone: Mapping[str, Version])
         named = [node_of(str(fact)) for fact in version.body.get("facts", ())]
         if version.node not in gone and named and all(node in nodes for node in named):
             found[version.node] = (version, "merged")
+    for version in versions(session, namespace, (QUARANTINE,)):
+        made_of = (version.body["of"], *map(node_of, version.body["episodes"]))
+        if version.node not in gone and any(node in nodes for node in made_of):
+            found[version.node] = (version, "quarantine")
     forgotten = [version for version in gone.values() if version.kind == "episode"]
     if not forgotten:
         return found

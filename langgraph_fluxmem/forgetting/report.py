@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from langgraph_fluxmem.schema import Namespace
 
-Reason = Literal["asked", "reshaped", "merged", "judgement", "skill"]
+Reason = Literal["asked", "reshaped", "merged", "judgement", "quarantine", "skill"]
 """Why something goes: it was asked for; or it is made of what was: a version in another grain, a note on facts that say the same, a
-judgement of an episode, a skill that says what only forgotten episodes said."""
+judgement of an episode, what was held back of it, a skill that says what only forgotten episodes said."""
 
 
 class Removed(BaseModel):

@@ -158,3 +158,16 @@ def test_the_command_lists_releases_and_discards(tmp_path: Path, capsys: pytest.
     assert main(["quarantine", str(place)]) == 0
     assert "nothing is held back" in capsys.readouterr().out
     assert main(["quarantine", str(place), "--release", "q-none"]) == 1
+
+
+def test_what_was_held_back_goes_with_what_it_was_made_of(mem: FluxMem):
+    commit(mem, *(poisoned(n) for n in range(5)))
+    (fact,) = mem.remember("the login page is slow", namespace=HERE)
+    mem.consolidate(namespace=HERE)
+    assert sorted(item.kind for item in mem.quarantine(namespace=HERE)) == ["note", "skill"]
+    gone = mem.forget(fact, namespace=HERE)
+    assert "quarantine" in {removed.why for removed in gone.removed}
+    assert [item.kind for item in mem.quarantine(namespace=HERE)] == ["skill"]
+    episodes = [row.id for row in mem.engine.ledger.nodes(HERE, kinds=("episode",))]
+    mem.forget(episodes, namespace=HERE)
+    assert mem.quarantine(namespace=HERE, decided=True) == []
