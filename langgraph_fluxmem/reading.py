@@ -94,7 +94,8 @@ class StateReader:
         if self.notes is not None:
             notes = tuple(note for note in self.situation(state, ()).notes if note not in before.notes)
         else:
-            notes = (result,) if result not in before.notes and noted(before.task, action, result, changed=changed) else ()
+            told = self.result is not None and result not in before.notes and noted(before.task, action, result, changed=changed)
+            notes = (result,) if told else ()
         facts = set(shown)
         step = Step(
             observation=before.observation,

@@ -2,7 +2,7 @@
 
 Evidence is rows (step, channel, weight). An environment that says more than once how a task goes is trusted about which step it was:
 progress then belongs to the step that made it and flows back, times `FLOW`, to what that step depended on - the step that first made
-its action admissible, and the steps whose notes name what it acted on - and a step that nothing flowed to failed. An environment that
+its action admissible, and the steps whose notes name what it acted on, but not to what was refused - and a step that nothing flowed to failed. An environment that
 speaks only at the end shares its word: every step of a success led on, but for those it refused; of a failure the last step is to blame most, or all of them
 a little when the steps ran out. (Credit by decay over time was tried in its place and did not learn to read instructions first.)
 
@@ -155,7 +155,7 @@ def evidence(episode: Episode) -> list[StepEvidence]:
             failed = EARLIER if gained == 0 else 0.0
         else:
             failed = RAN_OUT if gained == 0 else 0.0
-        if steps[i].notes and steps[i].loss == 0:
+        if steps[i].notes and steps[i].loss == 0 and not steps[i].refused:
             failed = 0.0  # what it brought up may lead on later
         if _grain(failed) > 0:
             rows.append((i, "failure", _grain(failed)))
@@ -195,7 +195,7 @@ def _flow(episode: Episode, moved: Sequence[int]) -> dict[int, float]:
             return
         share[i] = amount
         for j in (first[i], *named[i]):
-            if j is not None and j < i:
+            if j is not None and j < i and not steps[j].refused:
                 give(j, amount * FLOW)
 
     for i in moved:

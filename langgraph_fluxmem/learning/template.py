@@ -17,6 +17,10 @@ MAX_LEVELS = 8
 """Most levels of a template of key-value pairs."""
 STAGE = "at "
 """How the pattern begins that says how far a task is; see `stage`."""
+STATE_WORDS = 4
+"""Longest value, in words, that is a condition as it stands."""
+STATE_PAIRS = 16
+"""Most key-value pairs of an observation that are conditions for a text command."""
 _PART_WORDS = 12
 _HEAD_KEYS = ("name", "op", "operation", "action", "type")
 
@@ -62,6 +66,8 @@ def links(action: Action, made: ActionTemplate, scene: Scene) -> tuple[str, ...]
         for pattern in scene.around(span):
             found[pattern.replace("_", f"_{number}", 1)] = None
     found |= dict.fromkeys(made.details)
+    if isinstance(action, str):
+        found |= dict.fromkeys(_state(made.slots, scene))
     if made.branches:
         found[stage(scene)] = None
     found["notes" if scene.notes else "no notes"] = None
@@ -95,6 +101,20 @@ def stage(scene: Scene) -> str:
     notes = (source for source in scene.sources if source.kind == "n")
     left = any(touched.isdisjoint(word for line in note.parsed.lines for word in line if word not in FUNCTION_WORDS) for note in notes)
     return f"{STAGE}{_last(scene) if scene.done else 'start'}{', more named' if left else ''}"
+
+
+def _state(slots: tuple[str, ...], scene: Scene) -> list[str]:
+    """What key-value pairs that are seen say, where that is short: ``o.status=open``, with the slots of a command in place of their words."""
+    found: list[str] = []
+    for source in scene.sources:
+        if source.kind == "o" and source.key and len(words(source.text)) <= STATE_WORDS:
+            value = " ".join(words(source.text))
+            kind = scene.kind(value)
+            said = f" <{kind}> " if kind not in ("", "o") else f" {value} "
+            for number, span in enumerate(slots, 1):
+                said = said.replace(f" {span} ", f" _{number} ")
+            found.append(f"o.{source.key}={said.strip()}")
+    return found[:STATE_PAIRS]
 
 
 def _last(scene: Scene) -> str:

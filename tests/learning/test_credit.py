@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langgraph_fluxmem.learning import derived, evidence, noted, record, situation_at, steps_of
-from langgraph_fluxmem.schema import Episode, Step
+from langgraph_fluxmem.learning.situation import read
+from langgraph_fluxmem.learning.template import links, template
+from langgraph_fluxmem.schema import Episode, Situation, Step
 from tests.learning.kitchen import LETTER, TASK, lit, lost
 
 
@@ -133,3 +135,26 @@ def test_a_step_that_changed_nothing_has_no_part_in_a_success():
     assert rows(same, {**same, "state": "2"}) == [(0, "progress", 1.0), (1, "progress", 1.0)]
     assert rows("ok", "ok") == [(0, "progress", 1.0), (1, "progress", 1.0)]
     assert rows(same, same, notes=("read",)) == [(0, "progress", 1.0), (1, "progress", 1.0)]
+
+
+def test_what_was_refused_earns_nothing_of_what_came_later():
+    """Its result named what the task names, as an instruction would; it is no instruction."""
+    refused = Step(observation="order 17 waits", action="refund order 17", refused=True, notes=("order 17 waits",))
+    steps = (
+        refused,
+        Step(observation="order 17 waits", action="open order 17", progress=0.5),
+        Step(observation="order 17 is open", action="refund order 17", progress=1.0),
+    )
+    rows = evidence(Episode(task="refund order 17", steps=steps, outcome="success"))
+    assert (0, "failure", 1.0) in rows
+    assert not any(ordinal == 0 and channel == "progress" for ordinal, channel, _ in rows)
+    told = evidence(Episode(task="refund order 17", steps=(refused.model_copy(update={"refused": False}), *steps[1:]), outcome="success"))
+    assert any(ordinal == 0 and channel == "progress" for ordinal, channel, _ in told)
+
+
+def test_what_is_seen_in_pairs_is_a_condition_for_a_command():
+    scene = read(Situation(task="refund order 17", observation={"order": "17", "status": "open", "text": "a long text that says a lot"}))
+    found = links("refund order 17", template("refund order 17", scene), scene)
+    assert "o.status=open" in found
+    assert "o.order=<t>" in found
+    assert not any(pattern.startswith("o.text=") for pattern in found)
