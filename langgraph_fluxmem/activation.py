@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from langgraph_fluxmem import context, formation
 from langgraph_fluxmem.branches import Branch
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.episodes import EPISODE
 from langgraph_fluxmem.index.top import top
-from langgraph_fluxmem.learned import Learned
+from langgraph_fluxmem.learned import Learned, Past
 from langgraph_fluxmem.ledger.rows import NodeRow
 from langgraph_fluxmem.operators import Operators, RuleOperators
 from langgraph_fluxmem.presets import preset_of
@@ -158,17 +155,14 @@ def _experience(
     """The nearest past episodes by cosine of their tasks, and the skills that they or the task itself bring up."""
     if vector is None:
         return (), ()
-    nodes, cosine = learned.near(vector)
-    if not nodes:
-        return (), learned.recall_skills(nodes, cosine, (), vector)
-    episodes = _episodes(learned, cosine, served)
-    return episodes, learned.recall_skills(nodes, cosine, episodes, vector)
+    past = learned.past(vector)
+    episodes = _episodes(past, served) if past.nodes else ()
+    return episodes, learned.recall_skills(past.nodes, past.cosine, episodes, vector)
 
 
-def _episodes(learned: Learned, cosine: NDArray[np.float32], utility: Mapping[str, float]) -> tuple[RecalledEpisode, ...]:
+def _episodes(past: Past, utility: Mapping[str, float]) -> tuple[RecalledEpisode, ...]:
     """The past episodes nearest by cosine of their tasks, weighted by utility, the earlier first among equals."""
-    places, rows = learned.acted()
-    places = places[: np.searchsorted(places, len(cosine))]  # one may have been added since
+    _, cosine, places, rows = past
     near: list[tuple[float, float, NodeRow]] = []
     for index in top(cosine[places], CONSIDERED).tolist():
         row = rows[index]

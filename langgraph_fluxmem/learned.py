@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,16 @@ from langgraph_fluxmem.weighing import SignalWeights, Weights
 if TYPE_CHECKING:
     from langgraph_fluxmem.ledger import Ledger
     from langgraph_fluxmem.ledger.rows import EvidenceRow, NodeRow
+
+
+class Past(NamedTuple):
+    """What a task is compared with: `nodes` (m) of all known tasks, the `cosine` (m,) of each, the `rows` (n) of those episodes that have
+    steps, and the place (n,) of each of these among the nodes."""
+
+    nodes: list[str]
+    cosine: NDArray[np.float32]
+    places: NDArray[np.int64]
+    rows: list[NodeRow]
 
 
 class Learned:
@@ -129,24 +139,21 @@ class Learned:
         with self._lock:
             return recall_steps(self.steps, situation, task_vector, k)
 
-    def near(self, vector: Vector) -> tuple[list[str], NDArray[np.float32]]:
-        """Nodes of all known tasks, and the cosine (m,) of each to a task (d,)."""
+    def past(self, vector: Vector) -> Past:
+        """All known tasks and episodes with their cosine to a task (d,), as of one moment: another thread may follow the log meanwhile."""
         with self._lock:
-            nodes, matrix = self.links.tasks()
-        return (nodes, matrix @ vector) if nodes else (nodes, np.zeros(0, np.float32))
-
-    def acted(self) -> tuple[NDArray[np.int64], list[NodeRow]]:
-        """The episodes that have steps, and the place (n,) of each among the tasks that `near` gives."""
-        with self._lock:
+            names, matrix = self.links.tasks()
+            nodes = list(names)
             if self._acted is None:
-                found = [(place, self.by_node[node]) for place, node in enumerate(self.links.tasks()[0]) if node in self.by_node]
+                found = [(place, self.by_node[node]) for place, node in enumerate(nodes) if node in self.by_node]
                 self._acted = (np.array([place for place, _ in found], np.int64), [row for _, row in found])
-            return self._acted
+            places, rows = self._acted
+        return Past(nodes, matrix @ vector if nodes else np.zeros(0, np.float32), places, rows)
 
     def recall_skills(
         self, nodes: Sequence[str], cosine: NDArray[np.float32], retrieved: Sequence[RecalledEpisode], vector: Vector
     ) -> tuple[RecalledSkill, ...]:
-        """Skills for a task (d,), given what is `near` it and the episodes retrieved; see `skills.SkillBook.recall`."""
+        """Skills for a task (d,), given what is `past` and the episodes retrieved; see `skills.SkillBook.recall`."""
         with self._lock:
             return recall_skills(self.skills, nodes, cosine, retrieved, vector)
 

@@ -28,10 +28,10 @@ from langgraph_fluxmem.consolidation.facts import tend
 from langgraph_fluxmem.consolidation.inducing import Json, induce_cluster
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.rewriting import rewrite_unit
-from langgraph_fluxmem.consolidation.run import BUSY, acquire, begun, lease_name, release, report_of, round_over, skipped
+from langgraph_fluxmem.consolidation.run import BUSY, acquire, begun, give_up, lease_name, release, report_of, round_over, skipped
 from langgraph_fluxmem.consolidation.settings import Settings
 from langgraph_fluxmem.consolidation.snapshot import jobs_of, looked_up_to, snapshot
-from langgraph_fluxmem.errors import LeaseLostError, StateError
+from langgraph_fluxmem.errors import FluxMemError, LeaseLostError, StateError
 from langgraph_fluxmem.namespaces import DEFAULT, check_namespace
 from langgraph_fluxmem.operators import Cost, Operators, resolve_operators
 from langgraph_fluxmem.requests import Call, Stage
@@ -100,7 +100,7 @@ def consolidation_graph(
         ("tended", bodies.tended),
         ("accept", bodies.accept),
     ):
-        builder.add_node(name, _node(name, body, mem))
+        builder.add_node(name, _node(name, bodies.careful(body), mem))
     builder.add_edge(START, "name")
     builder.add_edge("name", "begin")
     builder.add_conditional_edges("begin", bodies.onward, ["induce", "gather", "rewrite", "score", "tend", "tended", "accept", END])
@@ -121,6 +121,22 @@ class _Bodies:
         self.operators = operators
         self.replay = replay
         self.settings = settings
+
+    def careful(self, body: Callable[[Mapping[str, Any]], Stage]) -> Callable[[Mapping[str, Any]], Stage]:
+        """`body`, which gives the lease back when it fails, so that the next consolidation need not wait until it runs out."""
+
+        def stage(state: Mapping[str, Any]) -> Stage:
+            try:
+                return (yield from body(state))
+            except Exception as error:
+                if state.get("consolidation"):
+                    try:
+                        yield from give_up(self._means(state).namespace, state["consolidation"], self._means(state).settings)
+                    except FluxMemError as also:
+                        error.add_note(f"its lease could not be given back ({also}), and runs out")
+                raise
+
+        return stage
 
     def name(self, state: Mapping[str, Any]) -> Stage:
         """Name the consolidation, check the input, forget the thread's last one; one that was cut short is taken up again."""
@@ -160,7 +176,9 @@ class _Bodies:
         if left:
             _tell(state, "resumed", position=left["position"], clusters=len(jobs_of(left)), finished=len(state["results"]))
             return {"report": {}}
+        point("consolidation.held")
         taken: Json = yield from snapshot(means, name)
+        point("consolidation.looked")
         _tell(state, "snapshot", position=taken["position"], new=taken["new"], clusters=len(taken["jobs"]))
         return {"snapshot": taken, "stopped": begun(taken) or "nothing was proposed"}
 
@@ -208,6 +226,7 @@ class _Bodies:
         """One batch of facts."""
         means = yield from self._held(state)
         result: Json = yield from tend(means, state["batch"], state["since"])
+        point("consolidation.tended")
         return {"cared": [{**result, "number": state["number"]}]}
 
     def tended(self, state: Mapping[str, Any]) -> Stage:

@@ -22,6 +22,7 @@ from langgraph_fluxmem.consolidation.snapshot import jobs_of, snapshot
 from langgraph_fluxmem.operators.protocol import Cost
 from langgraph_fluxmem.requests import Call, Stage
 from langgraph_fluxmem.schema import Namespace, Provenance
+from langgraph_fluxmem.testing.faults import point
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -48,6 +49,13 @@ def renew(namespace: Namespace, consolidation: str, token: int, settings: Settin
         LeaseLostError: another consolidation has taken over.
     """
     yield Call(lambda engine: engine.ledger.renew_lease(lease_name(namespace), consolidation, token, settings.lease))
+
+
+def give_up(namespace: Namespace, consolidation: str, settings: Settings) -> Stage:
+    """Give the lease back, if this consolidation can have it, where its token is not known."""
+    token = yield from acquire(namespace, consolidation, settings)
+    if token is not None:
+        yield from release(namespace, consolidation, token)
 
 
 def round_over(units: Sequence[Mapping[str, Any]], round_: int, settings: Settings) -> tuple[Convergence, Json]:
@@ -146,13 +154,16 @@ def consolidate(
 
 def _held(means: Means, name: str, token: int, provenance: Provenance, progress: Progress) -> Stage:
     namespace, settings = means.namespace, means.settings
+    point("consolidation.held")
     taken: Json = yield from snapshot(means, name)
+    point("consolidation.looked")
     progress({"stage": "snapshot", "position": taken["position"], "new": taken["new"], "clusters": len(taken["jobs"])})
     nothing = begun(taken)
     cost, replays = Cost(), 0
     results: list[Json] = []
     for job in jobs_of(taken):
         result: Json = yield from induce_cluster(means, job, taken)
+        point("consolidation.induced")
         results.append(result)
         cost.plus(result["cost"])
         replays += result["replays"]
@@ -167,6 +178,7 @@ def _held(means: Means, name: str, token: int, provenance: Provenance, progress:
             break
         for node in going:
             units[node] = yield from rewrite_unit(means, units[node], round_)
+            point("consolidation.rewritten")
             cost.plus(units[node]["cost"])
             replays += units[node]["replays"]
             yield from renew(namespace, name, token, settings)
@@ -179,11 +191,14 @@ def _held(means: Means, name: str, token: int, provenance: Provenance, progress:
     tended: list[Json] = []
     for batch in taken["facts"]:
         tended.append((yield from tend(means, batch, taken["since"])))
+        point("consolidation.tended")
         cost.plus(tended[-1]["cost"])
         progress({"stage": "facts", "batch": len(tended), "of": len(taken["facts"])})
         yield from renew(namespace, name, token, settings)
+    point("consolidation.accepting")
     lease, withheld = (lease_name(namespace), token), [item for result in results for item in result["withheld"]]
     accepted: Json = yield from accept(means, taken, list(units.values()), provenance, lease=lease, tended=tended, withheld=withheld)
+    point("consolidation.accepted")
     progress({"stage": "accept", "operation": accepted["operation"], "active": accepted["active"]})
     return report_of(taken, results, rounds, accepted | {"cost": cost.as_dict(), "replays": replays}, stopped)
 

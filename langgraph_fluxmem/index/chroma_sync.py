@@ -196,6 +196,7 @@ class ChromaSync:
             marker = replace(self.marker, memory=self._ledger.memory_id, embedding=embedding[0] if embedding else "", busy=True)
             store.mark(marker)
             self.marker = marker
+            point("chroma.begun")
 
     def _done(self, store: ChromaStore, position: int, operation: str) -> None:
         point("chroma.before_mark")
@@ -205,12 +206,14 @@ class ChromaSync:
         point("chroma.before_cursor")
         self._ledger.set_cursor(CURSOR, position)
         self.marker = marker
+        point("chroma.followed")
 
     def _fill(self, store: ChromaStore) -> None:
         """Write everything that is live now; what was retired is never written. A fill that was cut off goes on where it was."""
         head = self._ledger.head()
         if self._distrusted:
             store.reset()
+            point("rebuild.emptied")
             self._distrusted = False
         self._begin(store)
         wanted: set[str] = set()
@@ -256,6 +259,7 @@ class ChromaSync:
             known = [(record, node, vectors[digest]) for record, node, digest in part if digest in vectors]
             if known:
                 store.upsert(namespace, [item[0] for item in known], [item[1] for item in known], [item[2] for item in known])
+                point("chroma.written")
 
 
 def _records(rows: Sequence[NodeRow]) -> list[str]:

@@ -15,6 +15,7 @@ from langgraph_fluxmem.index.chroma_follower import ChromaFollower
 from langgraph_fluxmem.index.follower import SEARCHED, NamespaceFollower
 from langgraph_fluxmem.index.view import NamespaceView
 from langgraph_fluxmem.schema import Namespace
+from langgraph_fluxmem.testing.faults import point
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.graph import MemoryGraph
@@ -160,6 +161,7 @@ class Projections:
         if name in (None, "graph"):
             for graph in graphs:
                 graph.clear()
+        point("rebuild.dropped")
         if name in (None, "chroma") and self._chroma is not None:
             self._chroma.rebuild()
 

@@ -161,16 +161,25 @@ class Database:
         self._discard(session)
 
     def backup(self, directory: str | os.PathLike[str]) -> None:
-        """Copy the file, compacted and consistent, into a new or empty directory."""
+        """Copy the file, compacted and consistent, into a new or empty directory. One that was cut off is not taken for a memory."""
         if not self.sqlite:
             raise LedgerError(f"{self.name} is no SQLite file; copy it with pg_dump")
         target = _memory_directory(Path(directory)) / FILE
         if target.exists():
             raise LedgerError(f"{target} exists; a backup goes into a new or empty directory")
+        part = target.with_suffix(".part")
         session = self.connect(writing=True)
         try:
             with self.translating("back up"):
-                session.cursor.execute("VACUUM INTO ?", (str(target),))
+                point("backup.begun")
+                session.cursor.execute("VACUUM INTO ?", (str(part),))
+                _sync(part)
+                point("backup.copied")
+                part.replace(target)
+                _sync(target.parent)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
         finally:
             self._discard(session)
 
@@ -283,10 +292,10 @@ def _postgres(address: str) -> tuple[str, Engine]:
         raise MissingExtraError('Postgres needs psycopg: pip install "langgraph_fluxmem[postgres]"') from None
 
 
-def _sync(directory: Path) -> None:
-    """Write a directory's entries to disk, where the system can."""
+def _sync(path: Path) -> None:
+    """Write a file, or a directory's entries, to disk, where the system can."""
     if os.name == "posix":
-        descriptor = os.open(directory, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, inspect, select, update
 from langgraph_fluxmem.errors import NotAMemoryError, SchemaVersionError
 from langgraph_fluxmem.ledger.database import APPLICATION_ID, Database
 from langgraph_fluxmem.ledger.tables import meta, metadata, migrations
+from langgraph_fluxmem.testing.faults import point
 
 Step = Callable[[Connection], None]
 STEPS: list[tuple[str, Step]] = []
@@ -40,10 +41,12 @@ def setup(database: Database, now: float) -> str:
             _wal(database, connection)
         if _applied(database, connection) != [name for name, _ in STEPS]:
             _begin(database, connection)
+            point("migration.begun")
             _migrate(connection, _applied(database, connection), now)
             if database.sqlite:
                 connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
             connection.commit()
+            point("migration.committed")
         return str(connection.execute(select(meta.c.value).where(meta.c.key == "memory_id")).scalar_one())
 
 
@@ -90,4 +93,5 @@ def _migrate(connection: Connection, applied: list[str], now: float) -> None:
         if name not in applied:
             step(connection)
             connection.execute(insert(migrations), {"name": name, "at": now})
+            point("migration.stepped")
     connection.execute(update(meta).where(meta.c.key == "schema_version").values(value=str(len(STEPS))))

@@ -13,6 +13,7 @@ from langgraph_fluxmem.ledger.plans import encode_texts
 from langgraph_fluxmem.ledger.sql import Statement, insert_into
 from langgraph_fluxmem.ledger.tables import meta, nodes
 from langgraph_fluxmem.ledger.writer import Transaction, Writer
+from langgraph_fluxmem.testing.faults import point
 
 Indexer = Callable[[str, str | None, Mapping[str, Any], Sequence[Text]], Sequence[Text]]
 """(kind, speaker, body, texts) -> the texts with their terms made again."""
@@ -39,10 +40,12 @@ def reindex(writer: Writer, version: str, indexer: Indexer) -> int:
     while True:
         last, count = writer.submit(lambda tx, after=after: _page(tx, after, indexer)).result()
         changed += count
+        point("terms.paged")
         if last is None:
             break
         after = last
     writer.submit(lambda tx: _note(tx, version)).result()
+    point("terms.noted")
     return changed
 
 

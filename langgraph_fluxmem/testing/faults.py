@@ -8,12 +8,8 @@ Code calls `point("ledger.before_commit")` where a fault is of interest; unless 
 A specification is ``name:action``, with ``@n`` for "at the nth hit, once". Actions: ``raise`` (FaultError), ``kill`` (SIGKILL to this
 process), ``delay=SECONDS``, ``full`` (the disk has no space left), ``on`` (a switch).
 
-Points of the ledger, in the order a write meets them: ``ledger.before_begin``, ``ledger.after_operation`` (the operation's row is
-written, its edits are not), ``ledger.after_writes`` (everything is written), ``ledger.before_commit``, ``ledger.after_commit``,
-``ledger.before_ack``. Switch: ``ledger.ack_before_commit`` acknowledges before COMMIT, a defect that the durability test must detect.
-
-Points of compaction, in order: ``compact.after_horizon``, ``compact.after_namespace`` (once for each), ``compact.before_clean``,
-``compact.after_vacuum`` (SQLite: the write-ahead log still holds all of it), ``compact.before_chroma``, ``compact.after_chroma``.
+`POINTS` lists every point with what has happened there and what has not. Switch: ``ledger.ack_before_commit`` acknowledges before
+COMMIT, a defect that the durability test must detect.
 """
 
 from __future__ import annotations
@@ -28,6 +24,43 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 Action = Callable[[], None]
+POINTS = {
+    "ledger.before_begin": "a write is queued; its transaction has not begun",
+    "ledger.after_operation": "in the transaction: the operation's row is written, its edits are not",
+    "ledger.after_writes": "in the transaction: everything is written",
+    "ledger.before_commit": "every plan of the group is written; COMMIT follows",
+    "ledger.after_commit": "committed; nobody has been told, no projection has followed",
+    "ledger.before_ack": "the callers are told next",
+    "migration.begun": "the tables are to be made or changed; the transaction has begun",
+    "migration.stepped": "a step is done, not committed",
+    "migration.committed": "the tables are as this version wants them",
+    "terms.paged": "some stored texts have their new terms, others the old ones",
+    "terms.noted": "all have; the version of the rules is written",
+    "chroma.begun": "Chroma is marked as being written to; the batch is not written",
+    "chroma.written": "some vectors of the batch are in Chroma",
+    "chroma.before_mark": "the batch is in Chroma, its marker is not",
+    "chroma.before_cursor": "the marker is in Chroma, the ledger's cursor is not moved",
+    "chroma.followed": "marker and cursor agree",
+    "rebuild.dropped": "the arrays and graphs are dropped, Chroma is as it was",
+    "rebuild.emptied": "Chroma's collection is empty, its marker gone",
+    "consolidation.held": "the lease is taken",
+    "consolidation.looked": "the snapshot is read",
+    "consolidation.induced": "a cluster's skill is proposed",
+    "consolidation.rewritten": "a proposal is rewritten",
+    "consolidation.tended": "a batch of facts is looked at",
+    "consolidation.accepting": "everything is proposed, the operation is not planned",
+    "consolidation.writing": "the operation is planned, not written",
+    "consolidation.accepted": "the operation is written, the lease is not given back",
+    "compact.after_horizon": "compaction: the log's new beginning is noted",
+    "compact.after_namespace": "what is older is dropped from one namespace, not yet from others",
+    "compact.before_clean": "dropped everywhere; the files still hold it",
+    "compact.after_vacuum": "the file is written anew (SQLite: the write-ahead log still holds all of it)",
+    "compact.before_chroma": "the ledger's files are clean, Chroma's are not",
+    "compact.after_chroma": "everything is clean",
+    "backup.begun": "nothing is copied",
+    "backup.copied": "the copy is whole and does not have its name yet",
+}
+"""Every fault point: what has happened there, and what has not."""
 
 
 class FaultError(RuntimeError):

@@ -117,3 +117,17 @@ def test_a_new_task_leaves_what_was_grown_for_old_ones_as_a_rebuild_has_it():
         apply(fresh, row)
     assert says(memory) == says(fresh)
     assert memory.lens(vector(1)).number == kept
+
+
+def test_what_a_task_is_compared_with_is_of_one_moment(mem):
+    """Another thread may follow the log while a recall goes on: it once found more tasks than it had compared."""
+    learn = [Episode(task=f"open door {n}", steps=[Step(action="push")], outcome="success") for n in range(3)]
+    mem.commit(learn[0], namespace=("n",))
+    learned = mem.engine.learned(("n",))
+    past = learned.past(np.ones(mem.engine.embedder.dims, np.float32))
+    for episode in learn[1:]:
+        mem.commit(episode, namespace=("n",))
+    learned.catch_up(mem.engine.ledger)
+    assert (len(past.nodes), len(past.cosine), len(past.rows), past.places.tolist()) == (1, 1, 1, [0])
+    again = learned.past(np.ones(mem.engine.embedder.dims, np.float32))
+    assert (len(again.nodes), len(again.cosine), len(again.rows)) == (3, 3, 3)
