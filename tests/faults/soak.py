@@ -32,6 +32,8 @@ from langgraph_fluxmem.testing import faults
 from tests.faults import work
 
 RANDOM = "a random moment"
+WITH_CHROMA = ("chroma.", "rebuild.", "compact.")
+"""Beginnings of the points that are reached with a Chroma folder only."""
 PATIENCE = 120.0
 """Seconds a process may take to reach its fault point."""
 
@@ -56,14 +58,14 @@ class Result:
 # --------------------------------------------------------------------------------------------------------------------- what is killed
 def open_(directory: Path, point: str) -> FluxMem:
     """Chroma is opened where its points are to be reached."""
-    return FluxMem.open(directory, chroma="auto" if point.startswith(("chroma.", "rebuild.")) else "off")
+    return FluxMem.open(directory, chroma="auto" if point.startswith(WITH_CHROMA) else "off")
 
 
 def work_at(directory: Path, point: str, name: str, tell: work.Tell, expected: work.Expected) -> None:
     """What the process does that is to be killed at `point`."""
     mem = open_(directory, point)
     expected.again(mem, tell)
-    if point.startswith(("chroma.", "rebuild.")):
+    if point.startswith(WITH_CHROMA):
         for round_ in range(10**9):
             ids = work.call(mem, tell, "remember", f"{name}.{round_}r")
             if round_ % 2:
@@ -72,6 +74,9 @@ def work_at(directory: Path, point: str, name: str, tell: work.Tell, expected: w
             if point.startswith("rebuild."):
                 mem.recall("apples", namespace=work.HERE)
                 mem.rebuild()
+            elif point.startswith("compact."):
+                work.call(mem, tell, "commit", f"{name}.{round_}c")
+                mem.compact(keep=4)
     elif point.startswith("backup."):
         for round_ in range(10**9):
             work.call(mem, tell, "remember", f"{name}.{round_}r")
@@ -175,7 +180,7 @@ def soak(base: Path, kills: int, *, seed: int = 0, turns: int = 25, points: list
             prepare(directory, expected)
         before = len(expected.done)
         result.made_again += len(expected.begun)
-        nth = 1 if point.startswith(("migration.", "terms.", "backup.", "consolidation.", "rebuild.")) else rng.randrange(1, 30)
+        nth = 1 if point.startswith(("migration.", "terms.", "backup.", "consolidation.", "rebuild.", "compact.")) else rng.randrange(1, 30)
         nth = rng.randrange(1, 4) if point.startswith("chroma.") else nth
 
         def body(descriptor: int, point=point, nth=nth, number=number) -> None:
