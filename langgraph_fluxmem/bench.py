@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from langgraph_fluxmem.anchors import anchors_of
 from langgraph_fluxmem.index.top import among
 from langgraph_fluxmem.index.view import NamespaceView
-from langgraph_fluxmem.kinds import NUMBER, TIME
+from langgraph_fluxmem.kinds import NAME, NUMBER, OWN, TIME
 from langgraph_fluxmem.lexical import Facts, Sources, Surroundings
 from langgraph_fluxmem.links import Served
 from langgraph_fluxmem.querying import asked_terms, languages_of
@@ -27,9 +27,9 @@ Made = TypeVar("Made")
 
 FEW = 4096
 """Up to this many facts the cosine of each is worked out at once; of more only that of those asked for."""
-SUBSTANTIAL = 16
-"""Terms from which a text counts as saying something. A prior for longer texts without such a bound was worth more on LoCoMo and cost 3
-points recall@10 where passages are all of some length."""
+SUBSTANTIAL = 60
+"""Rarity of the terms of a text, added up (`NamespaceView.rarities`), from which it counts as saying something: 15 terms that one in fifty facts
+hold. A prior for longer texts without such a bound was worth more on LoCoMo and cost 3 points recall@10 where passages are all of some length."""
 BRIEF = 32
 """Terms up to which facts, on average, are understood from what stands beside them (turns of LoCoMo have 18, passages of the Debian FAQ 87)."""
 SPEAKERS = 512
@@ -92,12 +92,14 @@ class Background:
         self.questions[view.rows_with(QUESTION)] = True
         self.languages = languages_of(view)
         self.any_questions = bool(self.questions.any())
-        self.substance: Scores = np.minimum(view.lengths / np.float32(SUBSTANTIAL), np.float32(1))
+        self.substance: Scores = np.minimum(view.rarities() / np.float32(SUBSTANTIAL), np.float32(1))
         """(size,) see the signal."""
         self.statements: Scores = (~self.questions).astype(np.float32)
         """(size,) 1 for what is no question."""
-        self.marked: dict[str, Scores] = {mark: _holders(view, mark) for mark in (NUMBER, TIME)}
-        """(size,) for each kind of answer: 1 for what could be one."""
+        self.marked: dict[str, Scores] = {mark: _holders(view, mark) for mark in (NUMBER, TIME, NAME, OWN)}
+        """(size,) for each mark of `kinds`: 1 for what has it."""
+        self.spoken = bool((view.speaker >= 0).any())
+        """Whether it is known of any fact who said it."""
         names = view.speaker_names if len(view.speaker_names) <= SPEAKERS else ()
         self.speakers: list[frozenset[str]] = [_name_terms(name) for name in names]
         """The terms of each speaker's name, by the speaker's code; none where there are too many."""

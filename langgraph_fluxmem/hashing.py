@@ -32,7 +32,7 @@ class HashingEmbedder(Embedder):
 
     def __init__(self) -> None:
         self.dims = DIMS
-        self.fingerprint = f"offline-2:{DIMS}"
+        self.fingerprint = f"offline-3:{DIMS}"
 
     def _embed(self, texts: list[str], query: bool) -> Matrix:  # noqa: ARG002 - both sides are alike
         return np.stack([_vector(text) for text in texts]).astype(np.float32)

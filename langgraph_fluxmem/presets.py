@@ -29,7 +29,7 @@ class Preset:
     ranks: bool = False
 
 
-_OFF = ("dense", "bm25", "surroundings", "source", "answers", "substance", "statement", "kind", "named")
+_OFF = ("dense", "bm25", "surroundings", "source", "answers", "substance", "statement", "proper", "own", "kind", "named")
 _PATHS = {**dict.fromkeys(_OFF, 0.0), "topics": 1.0, "keywords": 1.0, "context": 1.0}
 
 PRESETS: Mapping[str, Preset] = {

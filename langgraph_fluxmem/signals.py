@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from langgraph_fluxmem import expansion
 from langgraph_fluxmem.bench import Bench, Rows, Scores
 from langgraph_fluxmem.errors import ConfigError
-from langgraph_fluxmem.kinds import wanted
+from langgraph_fluxmem.kinds import NAME, OWN, wanted
 
 HELD = 0.8
 """Share of a query, by the weight of its terms, that a long fact is expected to hold where it answers in the query's own words. This and
@@ -141,13 +141,27 @@ def _answers(bench: Bench, rows: Rows) -> Scores:
 
 
 def _substance(bench: Bench, rows: Rows) -> Scores:
-    """1 for what says something, less for what has only a few terms ("Thanks!"); longer texts gain nothing more."""
+    """1 for what says something, less for what has only a few terms, or common ones ("Thanks! That's great."); longer texts gain nothing more."""
     return bench.background.substance[rows]
 
 
 def _statement(bench: Bench, rows: Rows) -> Scores:
     """1 for what is no question."""
     return bench.background.statements[rows]
+
+
+def _proper(bench: Bench, rows: Rows) -> Scores:
+    """1 for what names something: a place, a person who is not spoken to, a title."""
+    return bench.background.marked[NAME][rows]
+
+
+def _own(bench: Bench, rows: Rows) -> Scores:
+    """1 for what somebody says of themselves ("I", "my", "we"), rather than of what the other one said."""
+    return bench.background.marked[OWN][rows]
+
+
+def _nobody_speaks(bench: Bench) -> bool:
+    return not bench.background.spoken
 
 
 def _no_kind_asked(bench: Bench) -> bool:
@@ -190,7 +204,9 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("surroundings", 0.3, _surroundings),
     Signal("source", 0.3, _source, keeps=aside, silent=_no_sources),
     Signal("answers", 0.3, _answers, keeps=aside, silent=_no_questions),
-    Signal("substance", 0.4, _substance, absolute=True),
+    Signal("substance", 0.3, _substance, absolute=True),
+    Signal("proper", 0.15, _proper, keeps=aside, absolute=True),
+    Signal("own", 0.1, _own, absolute=True, silent=_nobody_speaks),
     Signal("statement", 0.15, _statement, absolute=True),
     Signal("kind", 0.2, _kind, absolute=True, silent=_no_kind_asked),
     Signal("named", 0.1, _named, absolute=True, silent=_nobody_named),

@@ -317,6 +317,12 @@ class NamespaceView:
         rows = self._rows(np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0)))
         return (rows, codes, vocabulary) if self._live is None else (rows[rows >= 0], codes[rows >= 0], vocabulary)
 
+    def rarities(self) -> NDArray[np.float32]:
+        """(size,) how much each row says: the sum over its terms of ln(1 + rows / how often the term occurs in all of them)."""
+        rows, codes, _ = self.documents()
+        rarity = np.log1p(self.size / np.maximum(np.bincount(codes), 1))
+        return np.bincount(rows, rarity[codes], self.size).astype(np.float32) if len(rows) else np.zeros(self.size, np.float32)
+
     @property
     def average_length(self) -> float:
         """Mean number of terms in a row."""

@@ -10,6 +10,7 @@ from importlib.metadata import version
 import snowballstemmer
 
 from langgraph_fluxmem.text.function_words import FUNCTION_WORDS
+from langgraph_fluxmem.text.irregular import BASE_FORMS
 
 SNOWBALL = version("snowballstemmer")
 """Stems are the work of its rules, so another version may give others."""
@@ -60,7 +61,7 @@ def stem_latin(word: str, language: str) -> str:
         return word.lstrip("0") or "0"
     if language == "en":
         plain = folded(word).casefold()
-        return "" if plain in FUNCTION_WORDS["en"] else _stemmed(plain, "en")
+        return "" if plain in FUNCTION_WORDS["en"] else _stemmed(BASE_FORMS.get(plain, plain), "en")
     low = word.replace("\u0130", "i").casefold()
     plain = folded(low)
     words = _WITHOUT_ACCENTS[language]

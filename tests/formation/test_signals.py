@@ -150,6 +150,24 @@ def test_names_are_not_looked_for_among_too_many_speakers(monkeypatch):
     assert score_of("named", bench_of(space, "Bob")).tolist() == [0, 0]
 
 
+def test_what_says_little_in_common_words_has_no_substance():
+    said = "thanks that is great really great"
+    space = Facts([said, "The harbour of Valparaiso closes on windy nights because cranes topple", *[said] * 8, "thanks"])
+    score = score_of("substance", bench_of(space, "harbour"))
+    assert score[1] > 4 * score[0] > 0
+    assert score[10] < score[0]
+    assert score_of("substance", bench_of(Facts([" ".join(f"word{at}" for at in range(400)), "word1 word2"]), "word1"))[0] == 1
+
+
+def test_what_names_something_and_what_is_said_of_oneself():
+    space = Facts([Document(text, metadata={"speaker": "Bob"}) for text in ("We met in Rome", "My cat sleeps", "Hey Ada!")])
+    assert score_of("proper", bench_of(space, "where?")).tolist() == [1, 0, 0]
+    assert score_of("own", bench_of(space, "where?")).tolist() == [1, 1, 0]
+    silent = next(signal for signal in SIGNALS if signal.name == "own").silent
+    assert not silent(bench_of(space, "where?"))
+    assert silent(bench_of(Facts(["How do I set my password?"]), "password"))
+
+
 LONG = [" ".join([word] * 60) for word in WORDS]
 
 
@@ -161,7 +179,7 @@ def test_long_facts_stand_alone_and_short_ones_do_not():
         near, far = (score_of(name, bench_of(space, "ant")) for space in (short, long))
         assert far[1] / far[0] < near[1] / near[0]
     keeps = {signal.name: signal.keeps for signal in SIGNALS if signal.keeps}
-    assert set(keeps) == {"bm25", "context", "source", "answers"}
+    assert set(keeps) == {"bm25", "context", "source", "answers", "proper"}
     assert keeps["source"](bench_of(short, "ant")) == 1
     assert keeps["source"](bench_of(long, "ant")) == pytest.approx(module.BRIEF / 60)
 

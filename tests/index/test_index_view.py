@@ -60,6 +60,17 @@ def test_term_statistics(view):
     assert view.rows_with("apple").tolist() == [0, 1, 3]
 
 
+def reference_rarities(documents):
+    split = [document.split() for document in documents]
+    often = Counter(word for words in split for word in words)
+    return [sum(math.log1p(len(split) / often[word]) for word in words) for words in split]
+
+
+def test_rarities_are_sums_over_what_is_shown(view, projections):
+    assert view.rarities() == pytest.approx(reference_rarities(DOCUMENTS), rel=1e-5)
+    assert projections.view(("nobody",)).rarities().tolist() == []
+
+
 def test_dense_top_is_a_sort_by_cosine(view, write):
     query = unit(3)
     cosines = [float(write.vector_of(f"h-{version}") @ query) for version in view.ids]
@@ -189,6 +200,7 @@ def test_hidden_commits_are_left_out(write, projections):
     assert without.rows_of([whole.ids[1], whole.ids[5]]).tolist() == [-1, 3]
     assert set(without.dense_top(unit(1), 10).tolist()) == {0, 1, 2, 3}
     documents = [f"apple word{n}" for n in (0, 2, 4, 5)]
+    assert without.rarities() == pytest.approx(reference_rarities(documents), rel=1e-5)
     assert without.bm25(["apple", "word2"]) == pytest.approx(reference_bm25(documents, ["apple", "word2"]), rel=1e-5)
     assert whole.order.tolist() == [0, 1, 2, 3, 4, 5]
     assert projections.view(NS, {"c1-1", "c1-3", "unknown"}) is without

@@ -14,6 +14,8 @@ from langgraph_fluxmem.text import STOP_WORDS, check_text, content_hash, split, 
     [
         ("When did Caroline go to the LGBTQ support groups?", ["carolin", "go", "lgbtq", "support", "group"]),
         ("She's running; they don't run", ["run", "run"]),
+        ("I went there, the children ate and she has gone", ["go", "child", "eat", "go"]),
+        ("he lives left of a bit", ["live", "left", "bit"]),
         ("42 apples, 007 and 3 more", ["42", "appl", "7", "3"]),
         ("getUserName", ["getusernam", "get", "user", "name"]),
         ("user_id HTTPServer", ["user", "id", "httpserver", "http", "server", "user_id"]),
