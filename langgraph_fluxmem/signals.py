@@ -60,7 +60,8 @@ def trust(bench: Bench) -> float:
 
 
 def aside(bench: Bench) -> float:
-    """What is said beside a fact, or elsewhere in its source, counts as far as facts are too short to be understood alone."""
+    """What is said beside a fact, or elsewhere in its source, counts as far as facts are too short to be understood alone; and whether a fact says
+    anything at all is a question of short ones."""
     return bench.brief
 
 
@@ -204,7 +205,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("surroundings", 0.3, _surroundings),
     Signal("source", 0.3, _source, keeps=aside, silent=_no_sources),
     Signal("answers", 0.3, _answers, keeps=aside, silent=_no_questions),
-    Signal("substance", 0.3, _substance, absolute=True),
+    Signal("substance", 0.3, _substance, keeps=aside, absolute=True),
     Signal("proper", 0.15, _proper, keeps=aside, absolute=True),
     Signal("own", 0.1, _own, absolute=True, silent=_nobody_speaks),
     Signal("statement", 0.15, _statement, absolute=True),

@@ -179,7 +179,7 @@ def test_long_facts_stand_alone_and_short_ones_do_not():
         near, far = (score_of(name, bench_of(space, "ant")) for space in (short, long))
         assert far[1] / far[0] < near[1] / near[0]
     keeps = {signal.name: signal.keeps for signal in SIGNALS if signal.keeps}
-    assert set(keeps) == {"bm25", "context", "source", "answers", "proper"}
+    assert set(keeps) == {"bm25", "context", "source", "answers", "substance", "proper"}
     assert keeps["source"](bench_of(short, "ant")) == 1
     assert keeps["source"](bench_of(long, "ant")) == pytest.approx(module.BRIEF / 60)
 
