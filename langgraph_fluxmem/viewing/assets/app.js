@@ -112,6 +112,7 @@
     document.addEventListener("keydown", key);
     window.fluxmem = { memory, drawing, timeline, lit: () => drawing.lit ? [...drawing.lit] : [] };
     document.documentElement.dataset.ready = "yes";
+    requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("drawn")));
     if (Source.asked.length) { by("r").value = Source.asked[0]; recall(Source.asked[0]); }
   }
   start();

@@ -11,9 +11,9 @@ class Drawing {
     this.lit = null; this.paths = null; this.selected = -1; this.hovered = -1; this.pulses = new Map();
     this.layered = false; this.blend = 0; this.cost = 0; this.frames = [];
     this.map = memory.nodes.x.map((x, node) => [x, memory.nodes.y[node]]);
-    this.bands = this.layersOf();
     this.xs = Float32Array.from(memory.nodes.x); this.ys = Float32Array.from(memory.nodes.y);
     this.radius = memory.nodes.evidence.map((amount, node) => [2.6, 3.4, 2.6, 7, 6][memory.nodes.layer[node]] + Math.min(5, 1.1 * Math.log1p(amount)));
+    this.thin = Math.max(0.72, Math.min(1, Math.sqrt(1600 / Math.max(1, this.xs.length))));
     this.zoom = d3.zoom().scaleExtent([0.05, 12]).on("zoom", (event) => { this.transform = event.transform; this.moving = Boolean(event.sourceEvent); this.ask(); })
       .on("end", () => { this.moving = false; this.ask(); });
     d3.select(canvas).call(this.zoom).on("dblclick.zoom", null);
@@ -26,12 +26,13 @@ class Drawing {
   layersOf() {
     /* By layer: topics above, then skills, episodes, recalls and facts; within a band as on the map, spread evenly. */
     const { layer, x, y } = this.memory.nodes, order = [4, 3, 1, 2, 0], filled = order.filter((one) => layer.includes(one)), places = new Array(layer.length);
-    const heights = filled.map((one) => [0.22, 0.22, 0.16, 0.08, 0.08][order.indexOf(one)] && Math.sqrt(layer.filter((other) => other === one).length + 6));
-    const whole = heights.reduce((sum, one) => sum + one, 0);
-    let top = -900;
+    const room = this.wide ? Math.min(2600, Math.max(1100, 2600 * (this.tall - 2 * MARGIN) / (this.wide - MARGIN - this.left))) : 1800;
+    const sizes = filled.map((one) => Math.sqrt(layer.filter((other) => other === one).length)), least = 0.11 * sizes.reduce((sum, one) => sum + one, 0);
+    const heights = sizes.map((size) => Math.max(size, least)), whole = heights.reduce((sum, one) => sum + one, 0);
+    let top = -room / 2;
     filled.forEach((one, at) => {
       const members = [...layer.keys()].filter((node) => layer[node] === one).sort((a, b) => x[a] - x[b]);
-      const tall = 1800 * heights[at] / whole, rows = Math.max(1, Math.round(Math.sqrt(members.length * (tall - 60) / 2600)));
+      const tall = room * heights[at] / whole, rows = Math.max(1, Math.round(Math.sqrt(members.length * (tall - 60) / 2600)));
       const columns = Math.ceil(members.length / rows);
       for (let column = 0; column < columns; column++) {
         const stack = members.slice(column * rows, (column + 1) * rows).sort((a, b) => y[a] - y[b]);
@@ -77,7 +78,7 @@ class Drawing {
   closer(factor) { d3.select(this.canvas).call(this.zoom.scaleBy, factor); }
   target(node) { return this.layered ? this.bands[node] : this.map[node]; }
   arrange(layered) {
-    this.layered = layered;
+    this.layered = layered; this.bands = this.layersOf();
     const from = [this.xs.slice(), this.ys.slice()], begin = performance.now(), still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const step = (now) => {
       const part = still ? 1 : Math.min(1, (now - begin) / 420), ease = 1 - (1 - part) ** 3;
@@ -133,7 +134,7 @@ class Drawing {
       sx[node] = this.xs[node] * transform.k + transform.x; sy[node] = this.ys[node] * transform.k + transform.y;
       inside[node] = this.visible(node) && sx[node] > -20 && sy[node] > -20 && sx[node] < this.wide + 20 && sy[node] < this.tall + 20 ? 1 : 0;
     }
-    this.scale = Math.max(0.75, Math.min(2.2, Math.sqrt(transform.k / 0.55)));
+    this.scale = Math.max(0.55, Math.min(2.2, Math.sqrt(transform.k / 0.55))) * this.thin;
     this.drawEdges(); this.drawNodes(); this.drawMarks(); this.drawLabels();
     this.cost = performance.now() - begin;
     if (this.cost > SLOW) { this.kept.getContext("2d").drawImage(this.canvas, 0, 0); this.keptAt = transform; }
@@ -141,22 +142,26 @@ class Drawing {
   }
   drawEdges() {
     const { pen, memory, sx, sy, inside, lit, paths } = this, { from, to, kind } = memory.edges, bins = new Map();
+    let many = 0;
     for (let edge = 0; edge < from.length; edge++) {
-      if (!memory.edgeThere[edge]) continue;
+      if (!memory.edgeThere[edge] || memory.twin[edge]) continue;
       const a = from[edge], b = to[edge];
       if (!(inside[a] || inside[b]) || !this.visible(a) || !this.visible(b)) continue;
       const weight = memory.weight[edge], strong = Math.min(3, Math.floor(Math.abs(weight) * 2));
       const on = paths ? paths.has(edge) : lit ? lit.has(a) && lit.has(b) && (a === this.selected || b === this.selected || this.selected < 0) : false;
+      if (kind[edge] === "PART_OF" && !on) continue;
+      many++;
       const key = (on ? 16 : lit ? 8 : 0) + (weight < 0 ? 4 : 0) + (kind[edge] === "PART_OF" ? 0 : strong);
       if (!bins.has(key)) bins.set(key, []);
       bins.get(key).push(edge);
     }
+    const fade = Math.min(1, Math.max(0.22, Math.sqrt(700 / Math.max(1, many)))); /* many lines together must not drown the nodes */
     for (const key of [...bins.keys()].sort((a, b) => a - b)) {
       const strong = key & 3;
       pen.beginPath();
       for (const edge of bins.get(key)) { pen.moveTo(sx[from[edge]], sy[from[edge]]); pen.lineTo(sx[to[edge]], sy[to[edge]]); }
       pen.strokeStyle = key & 4 ? this.bad : key & 16 ? this.skill : this.edge;
-      pen.globalAlpha = key & 16 ? 0.9 : key & 8 ? 0.05 : [0.13, 0.22, 0.34, 0.5][strong];
+      pen.globalAlpha = key & 16 ? 0.9 : (key & 8 ? 0.06 : [0.22, 0.34, 0.46, 0.62][strong]) * fade;
       pen.lineWidth = key & 16 ? 1.2 + 0.5 * strong : [0.6, 0.8, 1.1, 1.6][strong];
       pen.stroke();
     }
@@ -166,12 +171,12 @@ class Drawing {
     const { pen, memory, sx, sy, inside, lit } = this, { layer } = memory.nodes, bins = new Map();
     for (let node = 0; node < sx.length; node++) {
       if (!inside[node]) continue;
-      const key = (lit && !lit.has(node) ? 0 : 32) + (memory.hollow(node) ? 16 : 0) + layer[node];
+      const key = (lit && !lit.has(node) ? 0 : 32) + 2 * layer[node] + (memory.hollow(node) ? 1 : 0);
       if (!bins.has(key)) bins.set(key, []);
       bins.get(key).push(node);
     }
     for (const key of [...bins.keys()].sort((a, b) => a - b)) {
-      const colour = this.colours[key & 15], hollow = key & 16;
+      const colour = this.colours[(key & 31) >> 1], hollow = key & 1;
       pen.beginPath();
       for (const node of bins.get(key)) { const r = this.radius[node] * this.scale; pen.moveTo(sx[node] + r, sy[node]); pen.arc(sx[node], sy[node], r, 0, 6.2832); }
       pen.globalAlpha = key & 32 ? 1 : 0.13;

@@ -10,7 +10,7 @@ const make = (tag, said = {}, ...inner) => {
   return one;
 };
 const number = (value) => Number(value).toLocaleString("en", { maximumFractionDigits: 3 });
-const moment = (at) => new Date(at * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const moment = (at) => new Date(at * 1000).toLocaleString(undefined, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 const counted = (sums) => [["progress", "for"], ["failure", "against"], ["loss", "ended badly"], ["successes", "worked"], ["failures", "did not"]]
   .filter(([name]) => sums[name]).map(([name, said]) => said + " " + number(sums[name])).join(", ");
 const NAMES = { fact: ["fact", "Facts"], episode: ["episode", "Episodes"], recall: ["judged recall", "Judged recalls"], skill: ["skill", "Skills"], topic: ["topic", "Topics"] };

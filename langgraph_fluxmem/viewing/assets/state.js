@@ -6,7 +6,7 @@ const Source = (() => {
   let token = "";
   if (!embedded) {
     const given = new URLSearchParams(location.hash.slice(1)).get("token");
-    if (given) { sessionStorage.setItem("fluxmem", given); history.replaceState(null, "", location.pathname); }
+    if (given) { sessionStorage.setItem("fluxmem", given); history.replaceState(null, "", location.pathname + location.search); }
     token = given || sessionStorage.getItem("fluxmem") || "";
   }
   async function ask(path, query) {
@@ -45,6 +45,9 @@ class Memory {
     this.weight = new Float32Array(data.edges.from.length);
     this.ties = Array.from({ length: this.count }, () => []);
     data.edges.from.forEach((from, edge) => { this.ties[from].push(edge); this.ties[data.edges.to[edge]].push(edge); });
+    /* A fact that grounds an episode is related to it as well: one line is drawn for both. */
+    const related = new Set(data.edges.kind.flatMap((kind, edge) => kind === "RELATES" ? [data.edges.from[edge] + ">" + data.edges.to[edge]] : []));
+    this.twin = data.edges.kind.map((kind, edge) => kind === "GROUNDS" && related.has(data.edges.from[edge] + ">" + data.edges.to[edge]));
     this.touched = new Map();
     const touch = (at, kind, what) => { if (!this.touched.has(at)) this.touched.set(at, { nodes: [], edges: [] }); this.touched.get(at)[kind].push(what); };
     data.nodes.on.forEach((marks, node) => { marks.forEach((at) => touch(at, "nodes", node)); data.nodes.versions[node].forEach((at) => touch(at, "nodes", node)); });
