@@ -58,6 +58,10 @@ class Viewer:
                 self._drawn = head, picture(self._mem, self._namespace, limit=self._limit)
             return self._drawn[1]
 
+    def head(self) -> dict[str, int]:
+        """The last position that changed something in the namespace."""
+        return {"head": self._mem.engine.ledger.head(self._namespace)}
+
     def node(self, id: str) -> dict[str, Any]:
         """The explanation of an id.
 
@@ -167,8 +171,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _data(self, path: str, asked: Mapping[str, str]) -> None:
         viewer = self.server.viewer
         try:
+            found: Any
             if path == "/api/graph":
                 found = viewer.graph()
+            elif path == "/api/head":
+                found = viewer.head()
             elif path == "/api/node":
                 found = viewer.node(asked.get("id", ""))
             elif path == "/api/recall":

@@ -188,6 +188,15 @@ def test_stored_text_is_text(page: Browser) -> None:
     page.problems[:] = [problem for problem in page.problems if "TrustedHTML" not in problem]
 
 
+def test_what_is_new_is_offered(page: Browser, mem: FluxMem) -> None:
+    before = page.run("fluxmem.memory.count")
+    mem.remember("Something new about a lamp.", namespace=ADA)
+    page.until("!document.getElementById('news').hidden")
+    page.run("(() => { window.old = true; document.getElementById('news').click(); })()")
+    page.until("window.old === undefined && document.documentElement.dataset.ready === 'yes'")
+    assert page.run("fluxmem.memory.count") == before + 1
+
+
 def test_the_file_opens_without_a_server(browser: Browser, mem: FluxMem, tmp_path: Path) -> None:
     browser.problems.clear()
     browser.requests.clear()

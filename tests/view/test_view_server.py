@@ -56,7 +56,7 @@ def data(server: ViewServer, path: str) -> Any:
 # ------------------------------------------------------------------------------------------------------------------------- who may ask
 def test_data_needs_the_token_and_the_page_holds_none(server: ViewServer) -> None:
     for token in (None, "wrong", server.token[:-1], server.token + "x"):
-        for path in ("/api/graph", "/api/node?id=ep1", "/api/recall?q=refund", "/api/nothing"):
+        for path in ("/api/graph", "/api/head", "/api/node?id=ep1", "/api/recall?q=refund", "/api/nothing"):
             status, _, body = ask(server, path, token=token)
             assert status == 401
             assert "refund" not in body
@@ -124,7 +124,7 @@ def test_nothing_of_another_namespace_is_in_any_answer(mem: FluxMem, server: Vie
         | {row.id for row in ledger.commits(EVE)}
     )
     own = {row.id for row in ledger.nodes(ADA)} | {row.id for row in ledger.operations(ADA, limit=1000)}
-    paths = ["/", "/app.js", "/style.css", "/api/graph", "/nothing"]
+    paths = ["/", "/app.js", "/style.css", "/api/graph", "/api/head", "/nothing"]
     paths += [f"/api/recall?k=50&q={quote(query)}" for query in (MARK, "refund", "refund 3", f"{MARK} refund 1", "who asked about a seat?")]
     paths += [f"/api/node?id={quote(id)}" for id in sorted(own | theirs)]
     paths += [f"/api/node?id={quote(f'{MARK}-{number}')}" for number in range(6)]
@@ -197,7 +197,11 @@ def test_a_picture_follows_memory(mem: FluxMem, tmp_path: Path) -> None:
     with FluxMem.open(tmp_path / "m", chroma="off") as fresh, ViewServer(fresh, ADA) as running:
         assert data(running, "/api/graph")["nodes"]["id"] == []
         fresh.remember(["one", "two"], namespace=ADA)
-        assert len(data(running, "/api/graph")["nodes"]["id"]) == 2
+        graph = data(running, "/api/graph")
+        assert len(graph["nodes"]["id"]) == 2
+        assert data(running, "/api/head") == {"head": graph["head"]}
+        fresh.remember("a neighbour's", namespace=EVE)
+        assert data(running, "/api/head") == {"head": graph["head"]}
 
 
 # ---------------------------------------------------------------------------------------------------------------------- the command

@@ -93,6 +93,16 @@
     if (KEYS[event.key]) { event.preventDefault(); KEYS[event.key](); } else if (layer >= 0 && layer < memory.layers.length) toggle(layer);
   }
 
+  /* Memory goes on while it is looked at: what is new is offered, not forced on who looks. */
+  function watch() {
+    if (Source.alone) return;
+    setInterval(async () => {
+      if (document.hidden || !by("news").hidden) return;
+      try { const { head } = await Source.head(); if (head > memory.data.head) by("news").hidden = false; } catch (error) { by("news").textContent = "The server is gone"; by("news").disabled = true; by("news").hidden = false; }
+    }, 4000);
+    by("news").addEventListener("click", () => location.reload());
+  }
+
   async function start() {
     let data;
     try { data = await Source.graph(); } catch (error) { note.textContent = error.message; return; }
@@ -110,6 +120,7 @@
     by("mode").addEventListener("click", arrange); by("fit").addEventListener("click", () => drawing.fit());
     by("theme").addEventListener("click", KEYS.d); by("help").addEventListener("click", KEYS["?"]);
     document.addEventListener("keydown", key);
+    watch();
     window.fluxmem = { memory, drawing, timeline, lit: () => drawing.lit ? [...drawing.lit] : [] };
     document.documentElement.dataset.ready = "yes";
     requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("drawn")));

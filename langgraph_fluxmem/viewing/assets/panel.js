@@ -121,6 +121,6 @@ class Panel {
     const links = one.links.map((link) => make("div", {}, this.pick(link.episode, link.task, `alike ${link.likeness.toFixed(2)}, ${counted({ progress: link.gained, failure: link.against })}`, "episode"), this.proofs(link.proofs)));
     const rank = one.what === "fact" || one.what === "episode" ? (one.without === null ? "only by learning" : one.without === one.rank ? "" : `without learning rank ${one.without}`) : counted(one.counts);
     return make("div", { class: "reason" }, this.pick(one.id, one.text, one.score.toFixed(3), one.what), bar, rank ? make("div", { class: "soft" }, rank) : null,
-      make("details", {}, make("summary", {}, "why" + (one.links_total ? `: ${one.links_total} past ${one.links_total === 1 ? "task speaks" : "tasks speak"} of it` : "")), table, one.path.map((part) => make("div", { class: "soft" }, part)), links, one.proofs.length ? this.proofs(one.proofs) : null));
+      make("details", {}, make("summary", {}, "why" + (one.links_total ? `: ${one.links_total} past ${one.links_total === 1 ? "task speaks" : "tasks speak"} of it` : "")), table, one.path.filter((part) => part !== one.id).map((part) => this.memory.number.has(nodeOf(part)) ? this.pick(part, this.memory.nodes.title[this.memory.number.get(nodeOf(part))], "by way of") : make("div", { class: "soft" }, part)), links, one.proofs.length ? this.proofs(one.proofs) : null));
   }
 }

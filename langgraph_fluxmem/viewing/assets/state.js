@@ -19,6 +19,7 @@ const Source = (() => {
     alone: Boolean(embedded),
     asked: embedded ? Object.keys(embedded.recalls) : [],
     graph: async () => embedded ? embedded.graph : ask("/api/graph"),
+    head: async () => ask("/api/head"),
     node: async (id) => embedded ? embedded.explained[id] || null : ask("/api/node", { id }),
     async recall(query) {
       if (!embedded) return ask("/api/recall", { q: query, k: 10 });
