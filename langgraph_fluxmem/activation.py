@@ -60,42 +60,37 @@ def form(
         if formed is not None:
             return formed
     views = yield Views(namespaces, hidden)
-    activation = activation.model_copy(update={"hidden": hidden, "position": max(learned.position, *(view.position for view in views))})
+    found: dict[str, Any] = {"hidden": hidden, "position": max(learned.position, *[view.position for view in views])}
     if activation.edits and activation.bypassed:
-        return activation.model_copy(update={"facts": (), "reshaped": (), "steps": (), "episodes": (), "skills": (), "context": ""})
+        return activation.model_copy(
+            update={**found, "facts": (), "reshaped": (), "steps": (), "episodes": (), "skills": (), "context": ""}
+        )
     stay = activation.facts
     facts: tuple[RecalledFact, ...] = ()
     situation, signals = activation.situation, activation.signals or None
     query = query_text(situation)
     task_vector: Vector | None = None
     served: Mapping[str, float] = {}
-    if any(view.size for view in views) or len(learned.episodes):
+    facts_there = any(view.size for view in views)
+    if facts_there or learned.episodes:
         texts = (situation.task,) if query == situation.task else (situation.task, query)
         vectors = yield Embed(texts, query=True)
         task_vector = vectors[0]
         served = learned.served(vectors[0], situation.task)
         room = activation.k - len(stay)
-        if room > 0 and any(view.size for view in views):
+        if room > 0 and facts_there:
             configured = weights_of(LEXICAL if lexical else None, preset_of(activation.preset).weights, config.signals, signals)
             weights = learned.weights(configured, signals or ())
-            activation = activation.model_copy(update={"weights": configured, "shift": dict(weights.shift)})
+            found.update(weights=configured, shift=dict(weights.shift))
             moved = weights.in_force if weights.shift else signals
             search = Search(activation, views, served, config, moved, lexical, operators or RuleOperators())
             activation, facts = yield from search.facts(query, vectors[-1], room, evidence)
     episodes, skills = _experience(learned, task_vector, served)
-    formed = activation.model_copy(
-        update={
-            "facts": (*stay, *facts),
-            "steps": tuple(learned.recall_steps(situation, task_vector, STEPS)),
-            "episodes": episodes,
-            "skills": skills,
-        }
-    )
-    kept = yield from kept_facts(formed)
-    shown = (*formed.reshaped, *kept, *formed.facts)
-    formed.context = context.serialise(
-        formed if len(shown) == len(formed.facts) else formed.model_copy(update={"facts": shown}), config.context_tokens
-    )
+    steps = tuple(learned.recall_steps(situation, task_vector, STEPS))
+    formed = activation.model_copy(update={**found, "facts": (*stay, *facts), "steps": steps, "episodes": episodes, "skills": skills})
+    kept = (yield from kept_facts(formed)) if formed.used else ()
+    shown = formed.model_copy(update={"facts": (*formed.reshaped, *kept, *formed.facts)}) if kept or formed.reshaped else formed
+    formed.context = context.serialise(shown, config.context_tokens)
     return formed
 
 

@@ -98,7 +98,7 @@ class Embedder(ABC):
                 f"the embedding {self.fingerprint!r} gave vectors of {vectors.shape[1]} dimensions, before they had {self.dims}; "
                 "use one model with one `dimensions` setting per memory"
             )
-        norms = np.linalg.norm(vectors, axis=1)
+        norms = np.sqrt(np.add.reduce(np.square(vectors), axis=1))
         if not 0 < norms.min() <= norms.max() < np.inf:  # NaN fails every comparison
             bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
             what = "the zero vector" if norms[bad[0]] == 0 else "NaN or infinity"

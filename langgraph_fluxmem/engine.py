@@ -82,7 +82,7 @@ class Engine:
                     return asked
                 try:
                     if isinstance(asked, (Begin, End)):
-                        answer, failure = _called(watch.told(asked, asynchronous=False)), None
+                        answer, failure = None if watch.ignored(asked) else _called(watch.told(asked, asynchronous=False)), None
                     else:
                         answer, failure = self._answer(asked, heads), None
                 except Exception as error:  # noqa: BLE001 - raised inside the stage
@@ -105,7 +105,7 @@ class Engine:
                     return asked
                 try:
                     if isinstance(asked, (Begin, End)):
-                        answer, failure = await _acalled(watch.told(asked, asynchronous=True)), None
+                        answer, failure = None if watch.ignored(asked) else await _acalled(watch.told(asked, asynchronous=True)), None
                     else:
                         answer, failure = await self._aanswer(asked, heads), None
                 except Exception as error:  # noqa: BLE001 - raised inside the stage
@@ -193,7 +193,7 @@ class Engine:
             self._queries.update(new)
             while len(self._queries) > _KEPT_QUERIES:
                 self._queries.popitem(last=False)
-        return np.stack(answer)
+        return answer[0][None] if len(answer) == 1 else np.stack(answer)
 
     def _known_vectors(self, request: EmbedFor) -> tuple[dict[str, Vector], list[tuple[str, str]]]:
         unique = dict(request.texts)
@@ -308,8 +308,11 @@ class _Heads:
 
     def before(self, request: Request) -> None:
         """Forget the heads where anything else than a read at the head comes: it may write, and it may take its time."""
-        if not isinstance(request, (Hidden, LearnedOf, Views)):
+        if self._known and type(request) not in _AT_HEAD:
             self._known.clear()
+
+
+_AT_HEAD = frozenset((Hidden, LearnedOf, Views))
 
 
 def _advance(stage: Stage, answer: Any, failure: Exception | None) -> tuple[bool, Any]:

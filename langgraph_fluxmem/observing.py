@@ -140,6 +140,15 @@ class Watch:
         self._observers = observers
         self._open: list[_Run] = []
 
+    def ignored(self, request: Begin | End) -> bool:
+        """Whether nobody would hear of it: no generator need be made then."""
+        if isinstance(request, End):
+            return request.run is None
+        if self._observers.some or _environment_traces():
+            return False
+        config = var_child_runnable_config.get()
+        return not (config and config.get("callbacks"))
+
     def told(self, request: Begin | End, *, asynchronous: bool) -> Generator[Callable[[], Any], Any, _Run | None]:
         """Answer a stage's request."""
         if isinstance(request, Begin):
@@ -186,6 +195,12 @@ class Watch:
             yield from self._end(End(run, error=error))
 
 
+@functools.cache
+def _environment_traces() -> bool:
+    """Whether the environment turns tracing on; read once, as LangSmith does."""
+    return any(os.environ.get(name) == "true" for name in _TRACING)
+
+
 def _manager(config: RunnableConfig | None, kind: type[M]) -> M | None:
     """The callback manager of the run that this call is made in; None where no handler would hear of it."""
     found = config.get("callbacks") if config else None
@@ -201,7 +216,7 @@ def _manager(config: RunnableConfig | None, kind: type[M]) -> M | None:
             metadata=found.metadata,
             inheritable_metadata=found.inheritable_metadata,
         )
-    if found or any(os.environ.get(name) == "true" for name in _TRACING):
+    if found or _environment_traces():
         manager = kind.configure(inheritable_callbacks=found)
         return manager if manager.handlers else None
     return None

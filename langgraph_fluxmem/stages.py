@@ -96,7 +96,7 @@ class Stages:
         check_text(situation.task, "the query")
         preset_of(self.config.preset if preset is None else preset)
         weights_of(signals)
-        activation = Activation(
+        activation = Activation.begun(
             id=uuid.uuid4().hex,
             memory=self.memory,
             namespace=check_namespace(namespace),
