@@ -19,17 +19,25 @@ Posting = tuple[NDArray[np.int32], NDArray[np.int32]]
 """Slots (df,), increasing, and term frequencies (df,)."""
 BULK = 256
 """From this many documents at once their postings are sorted instead of appended one by one."""
+REST = 4096
+"""What was appended is sorted into the rest when it is more than this many pairs, and half as many as those."""
 _EMPTY = np.zeros((2, 0), np.int32)
 
 
 class Postings:
-    """Growing postings; slots are appended in order. Appending is guarded by the caller's lock, `posting` by the same one."""
+    """Growing postings; slots are appended in order. Appending is guarded by the caller's lock, `posting` by the same one.
+
+    Most pairs of slot and frequency lie term by term in one array, which is never changed; later ones in a short array for each term.
+    """
 
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
         self._vocabulary: list[str] = []
-        self._lists: list[array[int]] = []
-        self._pairs: dict[str, NDArray[np.int32]] = {}
+        self._sorted: NDArray[np.int32] = _EMPTY
+        self._starts: list[int] = [0]
+        self._late: dict[int, array[int]] = {}
+        self._late_pairs = 0
+        self._joined: dict[int, NDArray[np.int32]] = {}
         self._tokens: Column[np.int32] = Column(np.int32)
         self._ends: Column[np.int64] = Column(np.int64)
 
@@ -50,26 +58,59 @@ class Postings:
         codes = [ids.setdefault(term, len(ids)) for terms in documents for term in terms]
         new = list(islice(reversed(ids), len(ids) - known))
         self._vocabulary.extend(reversed(new))
-        self._lists.extend(array("i") for _ in new)
         lengths = [len(terms) for terms in documents]
         self._ends.extend(len(self._tokens) + np.cumsum(lengths))
         self._tokens.extend(codes)
-        if self._pairs:
-            for term in {term for terms in documents for term in terms} if len(documents) < BULK else list(self._pairs):
-                self._pairs.pop(term, None)
-        if len(documents) < BULK:
+        if len(documents) >= BULK:
+            self._extend_sorted(codes, np.repeat(np.arange(first, first + len(documents)), lengths))
+        else:
             begin = 0
             for slot, length in enumerate(lengths, first):
                 for code, frequency in Counter(codes[begin : begin + length]).items():
-                    self._lists[code].extend((slot, frequency))
+                    self._extend_late(code, array("i", (slot, frequency)))
                 begin += length
+        if self._late_pairs > max(REST, self._sorted.shape[1] // 2):
+            self._sort(*(np.zeros(0, np.int32) for _ in range(3)))
+
+    def _extend_late(self, code: int, pairs: array[int]) -> None:
+        held = self._late.get(code)
+        if held is None:
+            self._late[code] = pairs
+        else:
+            held.extend(pairs)
+            self._joined.pop(code, None)
+        self._late_pairs += len(pairs) // 2
+
+    def _extend_sorted(self, codes: Sequence[int], slots: NDArray[np.integer]) -> None:
+        keys, frequencies = np.unique(np.array(codes, dtype=np.int64) << 32 | slots, return_counts=True)
+        terms, slots = keys >> 32, keys & 0xFFFFFFFF
+        if not len(keys):
             return
-        keys = np.array(codes, dtype=np.int64) << 32 | np.repeat(np.arange(first, first + len(documents)), lengths)
-        keys, frequencies = np.unique(keys, return_counts=True)
-        pairs = np.stack([keys & 0xFFFFFFFF, frequencies], axis=1).astype(np.int32)
-        touched, starts = np.unique(keys >> 32, return_index=True)
+        if 2 * len(keys) >= self._sorted.shape[1]:
+            self._sort(terms, slots, frequencies)
+            return
+        pairs = np.stack([slots, frequencies], axis=1).astype(np.int32)
+        touched, starts = np.unique(terms, return_index=True)
         for code, begin, end in zip(touched.tolist(), starts.tolist(), [*starts[1:].tolist(), len(pairs)], strict=True):
-            self._lists[code].frombytes(pairs[begin:end].tobytes())
+            self._extend_late(code, array("i", pairs[begin:end].tobytes()))
+
+    def _sort(self, terms: NDArray[np.integer], slots: NDArray[np.integer], frequencies: NDArray[np.integer]) -> None:
+        """Put what was appended, and pairs given in the order of terms and slots, term by term beside what is sorted."""
+        late = sorted(self._late)
+        held = [np.frombuffer(self._late[code], dtype=np.int32).reshape(-1, 2) for code in late]
+        between = np.concatenate(held) if held else np.zeros((0, 2), np.int32)
+        every = np.concatenate(
+            [
+                np.repeat(np.arange(len(self._starts) - 1), np.diff(self._starts)),
+                np.repeat(np.array(late, dtype=np.int64), [len(pairs) for pairs in held]),
+                terms,
+            ]
+        )
+        order = np.argsort(every, kind="stable")
+        pairs = np.concatenate([self._sorted, between.T, np.stack([slots, frequencies]).astype(np.int32)], axis=1)
+        self._sorted = pairs[:, order]
+        self._starts = [0, *np.cumsum(np.bincount(every, minlength=len(self._ids))).tolist()]
+        self._late, self._late_pairs, self._joined = {}, 0, {}
 
     def posting(self, term: str, size: int) -> Posting:
         """The posting of a term within the first `size` slots."""
@@ -78,15 +119,21 @@ class Postings:
 
     def pairs(self, term: str, size: int) -> NDArray[np.int32]:
         """(2, df) the same in one array: slots, and how often each holds the term."""
-        pairs = self._pairs.get(term)
-        if pairs is None:
-            code = self._ids.get(term)
-            if code is None:
-                return _EMPTY
-            pairs = self._pairs[term] = np.array(np.array(self._lists[code], dtype=np.int32).reshape(-1, 2).T, order="C")
-        if size >= len(self._ends):
-            return pairs
-        return pairs[:, : int(np.searchsorted(pairs[0], size))]
+        code = self._ids.get(term)
+        if code is None:
+            return _EMPTY
+        if code in self._late:
+            found = self._joined.get(code)
+            if found is None:
+                late = np.array(self._late[code], dtype=np.int32).reshape(-1, 2).T
+                found = self._joined[code] = np.concatenate([self._sorted_of(code), late], axis=1)
+        else:
+            found = self._sorted_of(code)
+        return found if size >= len(self._ends) else found[:, : int(np.searchsorted(found[0], size))]
+
+    def _sorted_of(self, code: int) -> NDArray[np.int32]:
+        starts = self._starts
+        return self._sorted[:, starts[code] : starts[code + 1]] if code + 1 < len(starts) else _EMPTY
 
     def ends(self) -> NDArray[np.int64]:
         """Where each slot's terms end in `tokens`."""
@@ -111,9 +158,9 @@ class Postings:
     @property
     def nbytes(self) -> int:
         """Bytes of lists and token arrays, and about what the dictionary of terms takes."""
-        lists = sum(64 + 4 * len(held) for held in self._lists)
-        words = sum(49 + len(term) for term in self._vocabulary) + 110 * len(self._vocabulary)
-        return lists + words + self._tokens.nbytes + self._ends.nbytes + sum(pairs.nbytes for pairs in self._pairs.values())
+        lists = self._sorted.nbytes + sum(120 + 4 * len(held) for held in self._late.values())
+        words = sum(49 + len(term) for term in self._vocabulary) + (110 + 40) * len(self._vocabulary)
+        return lists + words + self._tokens.nbytes + self._ends.nbytes + sum(pairs.nbytes for pairs in self._joined.values())
 
 
 def bm25_weights(

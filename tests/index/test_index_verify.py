@@ -27,8 +27,8 @@ def poke(column, slot, value):
 
 
 def term(arrays, name):
-    arrays.postings._pairs.clear()
-    return arrays.postings._lists[arrays.postings._ids[name]]
+    arrays.postings._joined.clear()
+    return arrays.postings._late[arrays.postings._ids[name]]
 
 
 def lose_a_posting(arrays):
