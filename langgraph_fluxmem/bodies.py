@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from langgraph_fluxmem.index.follower import SEARCHED
-from langgraph_fluxmem.ledger.rows import BodyRow, RawBody
+from langgraph_fluxmem.ledger.rows import BodyRow, RawBody, decoded
 from langgraph_fluxmem.schema import Namespace
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Bodies:
             found.update(known)
         if missing:
             rows = self._ledger.raw_bodies(namespace, missing)
-            found.update((row.id, row.decoded()) for row in rows)
+            found.update((row.id, row) for row in decoded(rows))
             self._keep(namespace, rows, position)
         return found
 
@@ -85,18 +85,21 @@ class Bodies:
     def _known(self, namespace: Namespace, ids: Sequence[str]) -> tuple[dict[str, BodyRow], list[str]]:
         found: dict[str, BodyRow] = {}
         missing: list[str] = []
-        held = self._held
+        held, raw = self._held, list[RawBody]()
         for version in ids:
             kept = held.get(version)
             if kept is None or kept[0] != namespace:
                 missing.append(version)
                 continue
             row = kept[2]
-            if isinstance(row, RawBody):
-                row = row.decoded()
-                held[version] = (namespace, kept[1], row)
             held.move_to_end(version)
-            found[version] = row
+            if isinstance(row, RawBody):
+                raw.append(row)
+            else:
+                found[version] = row
+        for row in decoded(raw) if raw else ():
+            found[row.id] = row
+            held[row.id] = (namespace, held[row.id][1], row)
         return found, missing
 
     def _follow(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -60,10 +60,18 @@ class RawBody(NamedTuple):
     body: str | None
     texts: str | None
 
-    def decoded(self) -> BodyRow:
-        """What it says."""
-        held = tuple([Text(*text) for text in json.loads(self.texts)]) if self.texts and self.kind == "item" else ()
-        return BodyRow(self.id, self.kind, self.key, None if self.body is None else json.loads(self.body), held)
+
+def decoded(rows: Sequence[RawBody]) -> list[BodyRow]:
+    """What they say: all of it decoded in one go, which takes half of the time."""
+    bodies = json.loads(f"[{','.join(['null' if row.body is None else row.body for row in rows])}]")
+    return [
+        BodyRow(row.id, row.kind, row.key, body, _texts(row.texts) if row.texts and row.kind == "item" else ())
+        for row, body in zip(rows, bodies, strict=True)
+    ]
+
+
+def _texts(texts: str) -> tuple[Text, ...]:
+    return tuple([Text(*text) for text in json.loads(texts)])
 
 
 @dataclass(frozen=True, slots=True)

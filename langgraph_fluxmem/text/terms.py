@@ -28,6 +28,8 @@ _MARKS = "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064
 """Vowel signs and other marks inside words, which Python's ``\\w`` leaves out."""
 _SYMBOLS = "\u2600-\u27bf\U0001f300-\U0001faff"
 _TOKEN = re.compile(rf"[{_NO_BLANKS}]+|(?:(?![{_NO_BLANKS}_])[\w{_MARKS}])+|[{_SYMBOLS}]")
+_ASCII = re.compile(r"[A-Za-z0-9]+")
+"""What that is where all is ASCII."""
 _WHOLE = re.compile(r"[A-Za-z0-9_]+(?:(?:[./:\\@]|::|->)[A-Za-z0-9_]+)+|[A-Za-z0-9]+(?:_+[A-Za-z0-9]+)+|\d+,\d+")
 """Identifiers, paths, dotted names, addresses, decimals, times of day."""
 _THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3})([,.'\u2019\u00a0\u2009\u202f])(\d{3})((?:\2\d{3})*)(?!\2?\d)")
@@ -117,10 +119,11 @@ def _tokens(text: str) -> tuple[list[str], list[str]]:
     """Words, and what is a name as a whole."""
     if _SEPARATED.search(text):
         text = _THOUSANDS.sub(lambda found: found[1] + found[3] + found[4].replace(found[2], ""), text)
+    token = _ASCII
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+        text, token = unicodedata.normalize("NFKC", text), _TOKEN
     wholes = _WHOLE.findall(text) if _JOINED.search(text) else ()
-    return _TOKEN.findall(text), [whole[:_LONGEST].casefold().replace(",", ".") for whole in wholes]
+    return token.findall(text), [whole[:_LONGEST].casefold().replace(",", ".") for whole in wholes]
 
 
 @lru_cache(maxsize=1 << 16)
