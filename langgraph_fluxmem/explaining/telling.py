@@ -19,6 +19,8 @@ MEANING: Mapping[str, str] = {
     "source": "its source is about this",
     "answers": "follows a question like this one",
     "substance": "says something",
+    "proper": "names something",
+    "own": "somebody says it of themselves",
     "statement": "is no question",
     "kind": "holds the kind of thing that is asked for",
     "named": "was said by somebody whom the query names",

@@ -13,23 +13,19 @@ from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.learned import Learned
 from langgraph_fluxmem.links import NOTHING_SERVED, Served
 from langgraph_fluxmem.requests import ANYBODY, Hidden, LearnedOf, Stage
-from langgraph_fluxmem.schema import Activation, RecalledSkill, RecalledStep
+from langgraph_fluxmem.schema import Activation, RecalledStep, Situation, Vector
 from langgraph_fluxmem.skills import SkillBook
 from langgraph_fluxmem.weighing import Weights
 
 
-class Unlearned:
+class Unlearned(Learned):
     """A namespace's learned state as it would answer had no evidence been written: episodes are there, what they taught is not."""
 
     def __init__(self, learned: Learned) -> None:
-        self._learned = learned
+        self.__dict__.update(learned.__dict__)  # the same state under the same lock, read and never followed
         self.skills = SkillBook()
-        self.position = learned.position
-        self.episodes = learned.episodes
-        self.near = learned.near
-        self.acted = learned.acted
 
-    def served(self, vector: Any, task: str) -> Served:
+    def served(self, vector: Vector, task: str) -> Served:
         """No task has served."""
         del vector, task
         return NOTHING_SERVED
@@ -39,13 +35,10 @@ class Unlearned:
         del fixed
         return Weights(configured, {})
 
-    def recall_steps(self, *_: Any) -> list[RecalledStep]:
+    def recall_steps(self, situation: Situation, task_vector: Vector | None, k: int) -> list[RecalledStep]:
         """A step is recalled for its evidence, so none is."""
+        del situation, task_vector, k
         return []
-
-    def recall_skills(self, *_: Any) -> tuple[RecalledSkill, ...]:
-        """Skills are made of evidence."""
-        return ()
 
 
 def recall_unlearned(activation: Activation, config: Config, *, lexical: bool) -> Stage:
