@@ -319,9 +319,21 @@ class NamespaceView:
 
     def rarities(self) -> NDArray[np.float32]:
         """(size,) how much each row says: the sum over its terms of ln(1 + rows / how often the term occurs in all of them)."""
-        rows, codes, _ = self.documents()
-        rarity = np.log1p(self.size / np.maximum(np.bincount(codes), 1))
-        return np.bincount(rows, rarity[codes], self.size).astype(np.float32) if len(rows) else np.zeros(self.size, np.float32)
+        with self._lock:
+            ends = self._postings.ends()[: self._slots_total]
+            codes = self._postings.tokens()[: int(ends[-1]) if len(ends) else 0]
+        lengths = np.diff(ends, prepend=0)
+        counted = codes
+        if self._live is not None:
+            shown = np.zeros(self._slots_total, dtype=bool)
+            shown[self._live] = True
+            counted = codes[np.repeat(shown, lengths)]
+        often = np.bincount(counted, minlength=int(codes.max(initial=0)) + 1)
+        rarity = np.log1p(self.size / np.maximum(often, 1)).astype(np.float32)
+        values = np.zeros(len(codes) + 1, np.float32)
+        np.take(rarity, codes, out=values[:-1], mode="clip")
+        said = np.where(lengths > 0, np.add.reduceat(values, ends - lengths), np.float32(0))
+        return said if self._live is None else said[self._live]
 
     @property
     def average_length(self) -> float:

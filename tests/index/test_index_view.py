@@ -66,9 +66,12 @@ def reference_rarities(documents):
     return [sum(math.log1p(len(split) / often[word]) for word in words) for words in split]
 
 
-def test_rarities_are_sums_over_what_is_shown(view, projections):
+def test_rarities_are_sums_over_what_is_shown(view, write, projections):
     assert view.rarities() == pytest.approx(reference_rarities(DOCUMENTS), rel=1e-5)
     assert projections.view(("nobody",)).rarities().tolist() == []
+    for text in ("", "pie", ""):
+        write.put(f"late{text}", text)
+    assert projections.view(NS).rarities() == pytest.approx(reference_rarities([*DOCUMENTS, "pie", ""]), rel=1e-5)
 
 
 def test_dense_top_is_a_sort_by_cosine(view, write):
