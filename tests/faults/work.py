@@ -195,9 +195,11 @@ class Expected:
                 found.lost.append(f"that item {name} was deleted")
             elif name not in deleted and name not in maybe and (item is None or item.value != value_of(name)):
                 found.lost.append(f"item {name}")
-        for event in [*self.of("learn").values(), *self.of("consolidate").values()]:
-            if event[-1] and event[-1] not in (event[1], "") and ledger.operation(event[-1]) is None:
-                found.lost.append(f"{event[0]} {event[1]}: operation {event[-1]}")
+        maybe = {name for kind, name in self.begun if kind == "undo"}
+        for _, name, episode, operation in self.of("learn").values():
+            counts_still = episode not in undone and episode not in maybe  # what does not may be compacted away
+            if operation and counts_still and ledger.operation(operation) is None:
+                found.lost.append(f"learn {name}: operation {operation}")
         found.duplicated += self._twice(mem)
         found.wrong += mem.engine.verify()
         return found
