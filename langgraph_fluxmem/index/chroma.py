@@ -167,6 +167,16 @@ class ChromaStore:
             _close(client)
             raise
 
+    def _ask(self, method: str, **arguments: Any) -> Any:
+        """Call the collection. Another process may have dropped it and made it anew, which leaves the name and changes the id."""
+        try:
+            return getattr(self._collection, method)(**arguments)
+        except Exception as error:
+            if self._folder is not None or type(error).__name__ != "NotFoundError":
+                raise
+            self._collection = self._client.get_collection(self._name, embedding_function=None)
+            return getattr(self._collection, method)(**arguments)
+
     def close(self) -> None:
         """Let go of the client, its files and connections."""
         _close(self._client)
@@ -186,7 +196,7 @@ class ChromaStore:
 
     def mark(self, marker: Marker) -> None:
         """Write the marker into the collection, and beside a folder's files."""
-        self._collection.modify(metadata=asdict(marker))
+        self._ask("modify", metadata=asdict(marker))
         if self._folder is not None:
             scratch = self._folder / f"{MARKER}.new"
             scratch.write_text(json.dumps(asdict(marker)))
@@ -194,42 +204,40 @@ class ChromaStore:
 
     # ------------------------------------------------------------------------------------------------------------------- vectors
     def __len__(self) -> int:
-        return int(self._collection.count())
+        return int(self._ask("count"))
 
     def upsert(self, namespace: Namespace, ids: Sequence[str], nodes: Sequence[str], vectors: Sequence[Vector]) -> None:
         """Write at most `BATCH` vectors."""
         name = namespace_name(namespace)
         metadata = [{"namespace": name, "node": node} for node in nodes]
-        self._collection.upsert(ids=list(ids), embeddings=np.stack(vectors), metadatas=metadata)
+        self._ask("upsert", ids=list(ids), embeddings=np.stack(vectors), metadatas=metadata)
 
     def delete(self, ids: Sequence[str]) -> None:
         """Delete vectors; unknown ids are passed over."""
         for start in range(0, len(ids), BATCH):
-            self._collection.delete(ids=list(ids[start : start + BATCH]))
+            self._ask("delete", ids=list(ids[start : start + BATCH]))
 
     def ids_of_nodes(self, namespace: Namespace, nodes: Sequence[str]) -> list[str]:
         """Ids of every vector of these nodes."""
         out: list[str] = []
         for start in range(0, len(nodes), BATCH):
             some = list(nodes[start : start + BATCH])
-            out += self._collection.get(where={"$and": [{"namespace": namespace_name(namespace)}, {"node": {"$in": some}}]}, include=[])[
-                "ids"
-            ]
+            out += self._ask("get", where={"$and": [{"namespace": namespace_name(namespace)}, {"node": {"$in": some}}]}, include=[])["ids"]
         return out
 
     def ids_in(self, namespace: Namespace) -> list[str]:
         """Ids of every vector of a namespace."""
-        return list(self._collection.get(where={"namespace": namespace_name(namespace)}, include=[])["ids"])
+        return list(self._ask("get", where={"namespace": namespace_name(namespace)}, include=[])["ids"])
 
     def ids(self) -> list[str]:
         """Ids of every vector."""
-        return list(self._collection.get(include=[])["ids"])
+        return list(self._ask("get", include=[])["ids"])
 
     def records(self) -> Iterator[Record]:
         """Every vector with all that is stored of it."""
         offset = 0
         while True:
-            page = self._collection.get(include=["embeddings", "metadatas", "documents"], limit=PAGE, offset=offset)
+            page = self._ask("get", include=["embeddings", "metadatas", "documents"], limit=PAGE, offset=offset)
             ids: list[str] = page["ids"]
             vectors: NDArray[np.float32] = np.asarray(page["embeddings"], dtype=np.float32)
             for index, record in enumerate(ids):
@@ -243,7 +251,7 @@ class ChromaStore:
 
         A ``where`` on the namespace is not used: at 10k vectors of one namespace it took 31 ms where this takes 2.
         """
-        return list(self._collection.query(query_embeddings=vector[None, :].astype(np.float32), n_results=m, include=[])["ids"][0])
+        return list(self._ask("query", query_embeddings=vector[None, :].astype(np.float32), n_results=m, include=[])["ids"][0])
 
 
 def _close(client: Any) -> None:

@@ -1,7 +1,9 @@
 """The thread that keeps Chroma at the log's head, off every caller's path, and answers searches once it is there.
 
-A local folder is opened by whoever holds ``chroma.lock``; for a server, whoever holds the ledger's lease writes. Others work without: the
-exact tier knows everything that Chroma knows.
+A local folder is opened by whoever holds ``chroma.lock``, as long as it is open. To a server every process writes in its turn, under a
+lease of the ledger that it gives back when it has followed: after a write the collection is at the log's head within `LONGEST` and a turn
+of the others, and `LEASE` later where the one whose turn it was has died. Recall does not wait for any of that: what came after the cursor,
+and all where Chroma is away, the exact tier knows.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ PATIENCE = 2.0
 """Seconds a search waits for a server."""
 RETRY = (1.0, 30.0)
 """Seconds between attempts after a failure: the first, and the most."""
+TURN = 0.25
+"""Seconds between attempts while it is another process's turn to write to a server."""
 STALL = 60.0
 """Seconds without a finished batch after which a wait without a timeout gives up."""
 SMALL_PART = 8
@@ -119,14 +123,14 @@ class ChromaFollower:
                 if self._position >= head and self._usable() and not (self._refill or self._anew or self._doubted or self._failed_in_use):
                     return True
                 # Two rounds: the first may have begun before this call.
-                if self._rounds >= begun + 2 and not self._usable():
+                if self._rounds >= begun + 2 and not self._usable() and not self._waits_for_turn():
                     return False
                 if timeout is None and self._beats != beats:
                     beats, deadline = self._beats, time.monotonic() + STALL
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
-                if self._rounds == begun + 1 and not self._usable():
+                if self._rounds == begun + 1 and not self._usable() and not self._waits_for_turn():
                     self.poke(hurry=True)
                 self._state.wait(left)
         return False
@@ -238,13 +242,18 @@ class ChromaFollower:
         except (_StoppedError, ClosedError):
             return
         except _ElsewhereError as reason:
-            self.elsewhere, self.trouble = str(reason), None
-            self._pause_before_retry()
+            self.elsewhere = str(reason)
+            self._back()
+            if self._lock is None:
+                self._pause, self._again_at = TURN, time.monotonic() + TURN
+            else:
+                self._pause_before_retry()
         except Exception as error:  # noqa: BLE001 - see _fail
             self._fail(error)
             self._sync.close()
         else:
-            self._pause, self.trouble, self.elsewhere = 0.0, None, None
+            self._pause, self.elsewhere = 0.0, None
+            self._back()
         finally:
             with self._state:
                 self._rounds += 1
@@ -263,6 +272,8 @@ class ChromaFollower:
             if not self._wanted and not self._sync.behind():
                 return
             self._open()
+        elif self._lock is None and self._others_followed():
+            return
         more = True
         while more:
             self._hold_lease()
@@ -276,6 +287,19 @@ class ChromaFollower:
                 self._refill, self._doubted = self._refill and not refill, self._doubted and not doubted
                 self._position = self._sync.marker.position
                 self._state.notify_all()
+        if self._lock is None:
+            self._release()
+
+    def _others_followed(self) -> bool:
+        """Whether the collection on the server is at the log's head without this process; then there is nothing to take a turn for."""
+        if self._refill or self._doubted:
+            return False
+        head = self._ledger.head()
+        if self._sync.behind():
+            return False
+        self._sync.glance()
+        self._position = max(self._position, head)
+        return True
 
     def _open(self) -> None:
         if self._lock is not None and not self._lock.acquire():
@@ -328,6 +352,10 @@ class ChromaFollower:
     def _usable(self) -> bool:
         return self.trouble is None and self.elsewhere is None
 
+    def _waits_for_turn(self) -> bool:
+        """Whether another process writes to the server now, and gives way soon."""
+        return self._lock is None and self.trouble is None and self.elsewhere is not None
+
     def _fail(self, error: BaseException) -> None:
         """Chroma is away: say so once, and try again later and later."""
         text = f"{self._sync.where} cannot be used ({type(error).__name__}: {str(error)[:200]}); the exact tier answers meanwhile"
@@ -335,6 +363,12 @@ class ChromaFollower:
             self._notice(text)
         self.trouble = text
         self._pause_before_retry()
+
+    def _back(self) -> None:
+        """Chroma can be used; say so where it was said that it cannot."""
+        if self.trouble is not None:
+            self._notice(f"{self._sync.where} can be used again")
+        self.trouble = None
 
     def _pause_before_retry(self) -> None:
         with self._state:

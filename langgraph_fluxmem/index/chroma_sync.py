@@ -145,9 +145,17 @@ class ChromaSync:
             self._tell(f"{self.where} {wrong}: rebuilding it from the ledger, nothing is embedded again")
         if wrong or marker is None:
             self.start_anew()
+            self._distrusted = bool(wrong) or len(self.store) > 0  # another process may hold an empty collection open, too
         else:
             self.marker = marker
         self._told = False
+
+    def glance(self) -> None:
+        """Take over the marker that another process left on the server, so that it is known how much the collection holds."""
+        if self.store is not None and self.marker.position < self._ledger.cursor(CURSOR):
+            marker = self.store.marker()
+            if marker is not None and not marker.busy and self._is_ours(marker):
+                self.marker = marker
 
     def start_anew(self) -> None:
         """Write everything again at the next step, into an empty collection."""

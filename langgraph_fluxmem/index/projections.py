@@ -112,7 +112,7 @@ class Projections:
     def verify(self) -> list[str]:
         """Compare every projection that is in memory, and Chroma, with the ledger: one line for each difference, naming it.
 
-        A Chroma that another process keeps is left to that process.
+        A local Chroma that another process keeps is left to that process, and a notice says so.
         """
         with self._lock:
             self._check_open()
@@ -137,7 +137,10 @@ class Projections:
         while True:
             head = self._ledger.head()
             if not chroma.flush():
-                return [] if chroma.elsewhere else [f"chroma: not compared: {chroma.trouble or 'it does not get on'}"]
+                if chroma.elsewhere:
+                    self.notices.append(f"chroma was not compared: {chroma.elsewhere}")
+                    return []
+                return [f"chroma: not compared: {chroma.trouble or 'it does not get on'}"]
             lines = chroma.with_store(lambda store: chroma_differences(self._ledger, store, SEARCHED))
             if lines is not None and self._ledger.head() == head:
                 return lines

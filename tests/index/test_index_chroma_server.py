@@ -96,27 +96,31 @@ def test_it_follows_and_answers(open_memory):
     assert projections.notices == []
 
 
-def test_two_processes_search_and_one_writes(open_memory):
+def test_two_processes_search_and_write_in_turn(open_memory):
     first_ledger, write, first = open_memory()
     ids = fill(write)
     assert first.flush(WAIT)
     second_ledger, _, second = open_memory()
-    second.follow()
-    assert not second.flush(WAIT)
-    assert "another process writes" in second._chroma.elsewhere
     late = write.put("late", "pear")
     for projections in (first, second):
         view = projections.view(NS)
         assert view.ids[int(view.dense_top(write.vector_of(f"h-{late}"), 1)[0])] == late
-    found = second._chroma.nearest(write.vector_of(f"h-{ids[5]}"), 1, 30)
-    assert found[0] == [ids[5]]
-    first.close()
-    deadline = time.monotonic() + WAIT
-    while second_ledger.cursor("chroma") < second_ledger.head() and time.monotonic() < deadline:
-        second.flush(1)
     assert second.flush(WAIT)
-    assert second.verify() == []
-    assert second.notices == []
+    assert second_ledger.cursor("chroma") == second_ledger.head()
+    assert second._chroma.nearest(write.vector_of(f"h-{ids[5]}"), 1, 30)[0][0] == ids[5]
+    assert first.verify() == second.verify() == []
+    assert first.notices == second.notices == []
+
+
+def test_a_process_that_died_in_its_turn_is_replaced_when_its_lease_has_run_out(open_memory, monkeypatch):
+    monkeypatch.setattr(chroma_follower, "LEASE", 0.5)
+    ledger, write, projections = open_memory()
+    assert ledger.acquire_lease("chroma", "one that died", 1.5) is not None
+    fill(write)
+    assert not projections.flush(0.3)
+    assert "another process writes" in projections._chroma.elsewhere
+    assert projections.flush(WAIT)
+    assert projections.verify() == []
 
 
 def test_a_server_that_comes_back_is_caught_up_with(open_memory, server):
@@ -134,6 +138,7 @@ def test_a_server_that_comes_back_is_caught_up_with(open_memory, server):
     while not projections.flush(1) and time.monotonic() < deadline:
         pass
     assert projections.verify() == []
+    assert "can be used again" in projections.notices[-1]
     assert projections._chroma.nearest(unit(1), 5, 30) is not None
 
 
