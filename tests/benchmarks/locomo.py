@@ -1,11 +1,11 @@
 """LoCoMo retrieval: one fact per turn, k turns for each question; how much of the evidence is among them.
 
-    python -m tests.benchmarks.locomo --data FILE [--embeddings minilm|offline] [--json FILE] [--ablation] [--presets] [--gate inline]
+    python -m tests.benchmarks.locomo --data FILE [--embeddings minilm|offline] [--json FILE] [--presets] [--gate inline]
 
 ``fluxmem`` is the library's default; ``dense`` and ``hybrid`` (dense + BM25, min-max sum) are the same memory with all other signals off.
-A turn is remembered on its own, its speaker and time as metadata, which is what all three index besides the text. ``--ablation`` adds each
-signal alone and left out, with paired bootstrap intervals over questions; ``--presets`` each preset, and evidence refinement by rules. ``--gate inline``
-lets the gate compare each turn while it is remembered.
+A turn is remembered on its own, its speaker and time as metadata, which is what all three index besides the text. ``--presets`` adds each
+preset, and evidence refinement by rules; ``--gate inline`` lets the gate compare each turn while it is remembered. What each signal and
+each mechanism earns: `tests.benchmarks.ablation`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,6 @@ from langgraph_fluxmem.signals import SIGNALS
 from tests.benchmarks.common import CachedEmbeddings, paired_bootstrap, print_table, write_json
 
 K = 20
-LEARNED = {"served", "beside", "alike"}
-"""Signals that say nothing before anything was learned or shown."""
-TINY = 1e-6
 OFF = {signal.name: 0.0 for signal in SIGNALS}
 SYSTEMS: dict[str, dict[str, float]] = {"fluxmem": {}, "dense": {**OFF, "dense": 1.0}, "hybrid": {**OFF, "dense": 1.0, "bm25": 1.0}}
 COLUMNS = ("system", "recall@5", "recall@10", "recall@20", "all@10", "mrr", "add_ms", "query_ms_p50", "query_ms_p95", "by_category")
@@ -150,23 +147,6 @@ def questions(data: Sequence[Conversation]) -> Iterator[tuple[Conversation, Ques
             yield conversation, question
 
 
-def ablation(mem: FluxMem, data: Sequence[Conversation], whole: Measured) -> list[dict[str, Any]]:
-    """Each signal that asks for nothing learned: recall@10 and MRR of it alone (with nothing else where it proposes facts, else judging what
-    ``bm25`` and ``dense`` propose), and what leaving it out costs, by paired bootstrap over questions."""
-    rows: list[dict[str, Any]] = []
-    for signal in SIGNALS:
-        if signal.weight > 0 and signal.name not in LEARNED:
-            tiny = {} if signal.propose else {"dense": TINY, "bm25": TINY}
-            alone = measure(mem, data, {**OFF, **tiny, signal.name: 1.0}).row("", 0)
-            without = measure(mem, data, {signal.name: 0.0})
-            row: dict[str, Any] = {"signal": signal.name, "weight": signal.weight, "alone": alone["recall@10"], "alone_mrr": alone["mrr"]}
-            for key, of in (("recall@10", lambda measured: measured.recall(10)), ("mrr", Measured.mrr)):
-                mean, low, high = paired_bootstrap(of(whole) - of(without))
-                row |= {f"{key} worth": mean, f"{key} low": low, f"{key} high": high}
-            rows.append(row)
-    return rows
-
-
 def presets(mem: FluxMem, data: Sequence[Conversation], whole: Measured) -> list[dict[str, Any]]:
     """Each preset, and two rounds of evidence refinement by rules on top of the default, beside the default."""
     chosen: dict[str, dict[str, Any]] = {**{name: {"preset": name} for name in PRESETS}, "balanced, evidence=2": {"evidence": 2}}
@@ -188,7 +168,6 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
         "--gate", choices=("off", "inline"), default="off", help="compare each turn with its neighbours while it is remembered"
     )
     parser.add_argument("--json", help="write the rows to this file")
-    parser.add_argument("--ablation", action="store_true", help="also each signal alone, and left out")
     parser.add_argument("--presets", action="store_true", help="also each preset, and evidence refinement")
     options = parser.parse_args(arguments)
     data = conversations(options.data)
@@ -201,11 +180,6 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
         count = sum(len(conversation.questions) for conversation in data)
         print(f"LoCoMo, {len(data)} conversations, {count} questions, {embeddings.fingerprint}; add_ms is the p50 of one turn at a time\n")
         print_table(rows, COLUMNS)
-        if options.ablation:
-            print("\neach signal alone, and what leaving it out costs (95% intervals)\n")
-            ablated = ablation(mem, data, found["fluxmem"])
-            print_table(ablated, list(ablated[0]))
-            rows += ablated
         if options.presets:
             print("\npresets, and their difference from the default in recall@10 (95% interval)\n")
             preset_rows = presets(mem, data, found["fluxmem"])

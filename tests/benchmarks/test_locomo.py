@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from tests.benchmarks import locomo
+from langgraph_fluxmem.signals import SIGNALS
+from tests.benchmarks import ablation, locomo
 from tests.benchmarks.common import CachedEmbeddings, paired_bootstrap
 
 KEYS = {"system", "recall@5", "recall@10", "recall@20", "all@10", "mrr", "by_category", "add_ms", "query_ms_p50", "query_ms_p95"}
@@ -56,14 +57,40 @@ def test_one_run_gives_three_systems_and_their_keys(data, tmp_path, capsys):
     assert "recall@10" in capsys.readouterr().out
 
 
-def test_ablation_and_presets_add_rows(data, capsys):
-    rows = locomo.main(["--data", str(data), "--embeddings", "offline", "--ablation", "--presets"])
-    signals = {row["signal"]: row for row in rows if "signal" in row}
-    assert {"dense", "context", "kind", "named"} <= set(signals)
-    assert "served" not in signals
-    assert all(row["recall@10 low"] <= row["recall@10 worth"] <= row["recall@10 high"] for row in signals.values())
+def test_presets_add_rows(data):
+    rows = locomo.main(["--data", str(data), "--embeddings", "offline", "--presets"])
     assert [row["system"] for row in rows if "difference" in row] == ["fast", "balanced", "thorough", "paths", "balanced, evidence=2"]
-    assert "alone_mrr" in capsys.readouterr().out
+
+
+def test_the_ablation_says_of_each_part_what_it_earns(data, tmp_path, capsys):
+    page = tmp_path / "faq" / "a.en.html"
+    page.parent.mkdir()
+    page.write_text("<h2>Where is the key?</h2><p>Under the mat.</p><h2>Who has the cat?</h2><p>Bob has it.</p>")
+    arguments = ["--data", str(data), "--embeddings", "offline", "--debian-faq", str(page.parent), "--json", str(tmp_path / "rows.json")]
+    rows = ablation.main(arguments)
+    assert json.loads((tmp_path / "rows.json").read_text()) == {"rows": rows}
+    parts = {where: [row["part"].partition(" ")[0] for row in rows if row["data"] == where] for where in ("locomo", "faq")}
+    signals = [signal.name for signal in SIGNALS if signal.name not in ablation.LEARNED]
+    assert parts["faq"] == ["all", *signals]
+    assert parts["locomo"][: len(signals) + 1] == ["all", *signals]
+    assert {"gate", "links,", "keywords", "topics", "neighbours", "evidence", "preset"} <= set(parts["locomo"][len(signals) + 1 :])
+    for row in rows:
+        if "mrr" in row:
+            assert row["recall@10 low"] <= row["recall@10"] <= row["recall@10 high"]
+            assert row["mrr low"] <= row["mrr"] <= row["mrr high"]
+    assert "recall@10" in capsys.readouterr().out
+
+
+def test_a_part_that_finds_more_earns_what_it_finds():
+    worse, better = (np.array([0.0, 0.5]), np.array([0.5, 0.5])), (np.array([1.0, 0.5]), np.array([0.5, 1.0]))
+    gained = ablation.difference(better, worse)
+    assert (gained["recall@10"], gained["mrr"]) == (0.5, 0.25)
+    lost = {
+        row["part"]: row["recall@10"]
+        for row in ablation.signal_rows(lambda signals: worse if signals.get("dense") == 0.0 else better, better)
+    }
+    assert lost["dense"] == 0.5
+    assert lost["bm25"] == 0.0
 
 
 def test_measures():
