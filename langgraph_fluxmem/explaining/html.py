@@ -14,6 +14,7 @@ _STYLE = """<style>
 .fluxmem table{border-collapse:collapse;width:100%;margin:.3em 0 .8em}
 .fluxmem td,.fluxmem th{text-align:left;vertical-align:top;padding:.25em .8em .25em 0;border:0;background:none;white-space:normal}
 .fluxmem tr{border-top:1px solid rgba(128,128,128,.25);background:none!important}
+.fluxmem>table>tbody>tr>td:first-child{width:4em}.fluxmem>table>tbody>tr>td:last-child{width:100px}
 .fluxmem h4{margin:.8em 0 .2em;font-size:13px;font-weight:600}
 .fluxmem .n{font-variant-numeric:tabular-nums;white-space:nowrap}
 .fluxmem .d{opacity:.65;font-size:12px}
@@ -39,7 +40,7 @@ def page_of(explanation: Explanation) -> str:
 def activation_html(activation: Activation) -> str:
     """An activation in short: what came to mind, how strongly, and by which signals."""
     counts = (("facts", activation.facts), ("steps", activation.steps), ("episodes", activation.episodes), ("skills", activation.skills))
-    said = ", ".join(f"{len(these)} {name}" for name, these in counts if these) or "nothing"
+    said = ", ".join(f"{len(these)} {name if len(these) > 1 else name[:-1]}" for name, these in counts if these) or "nothing"
     parts = [f"<b>{_text(activation.situation.task)}</b> <span class=d>{_text('.'.join(activation.namespace))} · {said}</span>"]
     parts += [_rows("skills", [(skill.score, f"{skill.name} ({skill.status})", skill.when, skill.why) for skill in activation.skills])]
     parts += [_rows("facts", [(fact.score, fact.content, "", fact.why) for fact in activation.facts])]

@@ -8,7 +8,7 @@ from typing import Any
 from langgraph_fluxmem.context import action_text
 from langgraph_fluxmem.errors import UnknownIdError
 from langgraph_fluxmem.explaining.model import PROOFS, TIES, Change, NodeExplanation, State, StepTold, Tie, Version
-from langgraph_fluxmem.explaining.proofs import proofs
+from langgraph_fluxmem.explaining.proofs import Episodes, proofs
 from langgraph_fluxmem.graph import MemoryGraph, vertex_of
 from langgraph_fluxmem.learning import steps_of
 from langgraph_fluxmem.ledger.history import History
@@ -161,10 +161,10 @@ def _state(row: NodeRow, live: set[str]) -> State:
 
 
 def _episodes_of(namespace: Namespace, history: History) -> Stage:
-    """Episodes and judged recalls by the operation that wrote them, for the operations that wrote evidence."""
-    wanted = {row.target.partition(">")[2] or row.target.partition("#")[0] for row, _ in history.evidence}
+    """The episodes and judged recalls that the evidence names."""
+    wanted = {end.partition("#")[0] for row, _ in history.evidence for end in row.target.split(">")}
     loaded: dict[str, NodeRow] = yield Load(namespace, tuple(sorted(wanted)))
-    return {row.op: row for row in loaded.values() if row.kind == "episode"}
+    return Episodes(row for row in loaded.values() if row.kind == "episode")
 
 
 def _ties(namespace: Namespace, node: str, history: History, graph: MemoryGraph, operations: Mapping[int, OperationRow]) -> Stage:

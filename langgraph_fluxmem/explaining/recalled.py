@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.context import action_text
 from langgraph_fluxmem.explaining.model import LINKS, PROOFS, Link, Missed, Moved, Reason, RecallExplanation, Repaired
-from langgraph_fluxmem.explaining.proofs import by_position, proofs
+from langgraph_fluxmem.explaining.proofs import Episodes, proofs
 from langgraph_fluxmem.explaining.unlearned import recall_unlearned
 from langgraph_fluxmem.graph import vertex_of
 from langgraph_fluxmem.learned import Learned
@@ -86,13 +86,13 @@ class _Telling:
     rows: Mapping[str, list[EvidenceRow]]
     episodes: dict[str, NodeRow] = field(init=False)
     """By node."""
-    written: dict[int, NodeRow] = field(init=False)
+    written: Episodes = field(init=False)
     behind: dict[str, list[tuple[str, float, float, float]]] = field(init=False)
 
     def __post_init__(self) -> None:
         activation = self.activation
         self.episodes = {row.node: row for row in self.learned.episodes.values()}
-        self.written = by_position(self.learned.episodes.values())
+        self.written = Episodes(self.learned.episodes.values())
         nodes = [node_of(one.id) for one in (*activation.facts, *activation.reshaped, *activation.episodes)]
         self.behind = self.learned.links_behind(self.vector, activation.situation.task, nodes)
 
@@ -150,6 +150,8 @@ class _Telling:
         rows = [row for target, found in self.rows.items() if target.endswith(f">{node_of(skill.id)}") for row in found]
         rows = [row for row in rows if row.target.endswith(f">{revision}")]
         sources = tuple(book.sources.get(node_of(skill.id), {}))
+        by = [self.episodes[node] for version in skill.why.path if (node := node_of(version)) in self.episodes]
+        through = [f"by way of {row.body['task']!r}" for row in by if row.body is not None]
         return Reason(
             id=skill.id,
             what="skill",
@@ -157,7 +159,7 @@ class _Telling:
             rank=rank,
             score=skill.score,
             signals=skill.why.signals,
-            path=(f"distilled from {len(sources)} episodes", *skill.why.path),
+            path=(f"distilled from {len(sources)} episodes", *through),
             proofs=(yield from proofs([(row, True) for row in rows], self.written, PROOFS)),
             proofs_total=len(rows),
             counts={"successes": good, "failures": bad},

@@ -128,7 +128,17 @@ def test_steps_and_skills_name_their_evidence(mem: FluxMem) -> None:
     assert {proof.commit for proof in step.proofs} == set(commits)
     assert step.counts["progress"] == sum(proof.weight for proof in step.proofs) == 6.0
     skill = next(reason for reason in found.reasons if reason.what == "skill")
-    assert "distilled from 6 episodes" in skill.path
+    assert skill.path == ("distilled from 6 episodes",)  # it matched by itself
+    mem.commit(
+        Episode(
+            id="again", task="refund order 44", steps=(Step(action="open order 44"), Step(action="refund order 44")), outcome="success"
+        ),
+        namespace=ADA,
+    )
+    mem.consolidate(namespace=ADA)
+    skill = next(reason for reason in of_recall(mem, mem.recall("refund order 44", namespace=ADA, k=3)).reasons if reason.what == "skill")
+    assert [proof.task for proof in skill.proofs] == ["refund order 44"]
+    assert skill.counts["successes"] == 1.0
     assert [episode.without for episode in found.reasons if episode.what == "episode"] == [1, 2, 3]
 
 
