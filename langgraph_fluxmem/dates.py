@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
 _ISO = re.compile(r"(?<!\d)(\d{4})[-/](0?[1-9]|1[0-2])(?:[-/](0?[1-9]|[12]\d|3[01]))?(?!\d)(?:T\S*)?")
 _CLOCK = re.compile(r"(?<!\d)\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*(?:am|pm)\b)?", re.IGNORECASE)
 _EPOCH = (1e8, 1e11)
@@ -27,11 +27,11 @@ def time_text(value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if _EPOCH[0] <= value <= _EPOCH[1]:
             moment = datetime.fromtimestamp(value, UTC)
-            return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+            return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
         return str(value)
     return ""
 
 
 def _words(found: re.Match[str]) -> str:
     year, month, day = found.groups()
-    return " ".join(part for part in (str(int(day)) if day else "", _MONTHS[int(month) - 1], year) if part)
+    return " ".join(part for part in (str(int(day)) if day else "", MONTHS[int(month) - 1], year) if part)

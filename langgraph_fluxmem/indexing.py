@@ -8,13 +8,16 @@ from typing import Any
 from langgraph_fluxmem.dates import spelt, time_text
 from langgraph_fluxmem.edits import Text
 from langgraph_fluxmem.kinds import marks
+from langgraph_fluxmem.relative import told_times
 from langgraph_fluxmem.storing.fields import text_at
 from langgraph_fluxmem.text import QUESTION, index_terms, is_question, terms
 
 
 def fact_terms(content: str, speaker: str | None, time: object) -> str:
-    """The terms of a fact: of its content, of who said it and of when; whether it asks something, and what kinds of answer it may hold."""
+    """The terms of a fact: of its content, of who said it and of when; of the times it tells by when it was written; whether it asks something,
+    and what kinds of answer it may hold."""
     found = index_terms(speaker or "", spelt(content), time_text(time))
+    found += [term for term in terms(told_times(content, time)) if term not in found]
     if is_question(content):
         found.append(QUESTION)
     found += marks(content)

@@ -19,7 +19,7 @@ from functools import lru_cache
 from langgraph_fluxmem.text.languages import DEFAULT, MARKED, language_of
 from langgraph_fluxmem.text.stemming import LATIN_SCRIPT, SNOWBALL, STEMMED, folded, is_function_word, script_of, stem_latin, stem_other
 
-VERSION = f"4+{SNOWBALL}"
+VERSION = f"5+{SNOWBALL}"
 """Names the rules here: terms that the ledger holds are of one version, and are made again when it changes."""
 
 _NO_BLANKS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
