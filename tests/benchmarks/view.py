@@ -97,7 +97,7 @@ def _episode(mem: FluxMem, dice: random.Random, number: int, by_theme: dict[str,
         Step(observation=f"{thing} {number}", action=f"{verb} {thing} {number}", used=used, progress=0.5 if good else 0.0),
     )
     mem.commit(
-        Episode(id=f"t{number}", task=f"{verb} the {thing} of case {number}", steps=steps, outcome="success" if good else "failure"),
+        Episode(id=f"t{number}", task=f"{verb} request {number}: {thing}", steps=steps, outcome="success" if good else "failure"),
         namespace=HERE,
     )
 
@@ -182,10 +182,13 @@ def _pictures(browser: Browser, server: ViewServer, to: Path) -> None:
         browser.run(wait)
         browser.picture(to / f"view-{theme}.png")
         browser.key("r")
-        browser.type("refund the voucher of case 99")
+        browser.type("refund request 99: voucher")
         browser.key("Enter")
         browser.until("document.querySelector('.callout')")
-        browser.run("document.querySelectorAll('#panel details')[1].open = true")
+        browser.run(
+            "(() => { const one = [...document.querySelectorAll('#panel details')].find((d) => d.textContent.includes('past task'));"
+            " if (one) { one.open = true; one.parentElement.scrollIntoView(); document.getElementById('panel').scrollTop -= 40; } })()"
+        )
         browser.run(wait)
         browser.picture(to / f"view-recall-{theme}.png")
         browser.key("Escape")

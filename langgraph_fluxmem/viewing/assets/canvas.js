@@ -140,6 +140,8 @@ class Drawing {
     if (this.cost > SLOW) { this.kept.getContext("2d").drawImage(this.canvas, 0, 0); this.keptAt = transform; }
     if (this.pulses.size) this.ask();
   }
+  /* Pixels of a node's radius; of a few that are lit each can be seen. */
+  size(node) { const plain = this.radius[node] * this.scale; return this.lit && this.lit.size <= 60 && this.lit.has(node) ? Math.max(4, plain * 1.25) : plain; }
   drawEdges() {
     const { pen, memory, sx, sy, inside, lit, paths } = this, { from, to, kind } = memory.edges, bins = new Map();
     let many = 0;
@@ -161,7 +163,7 @@ class Drawing {
       pen.beginPath();
       for (const edge of bins.get(key)) { pen.moveTo(sx[from[edge]], sy[from[edge]]); pen.lineTo(sx[to[edge]], sy[to[edge]]); }
       pen.strokeStyle = key & 4 ? this.bad : key & 16 ? this.skill : this.edge;
-      pen.globalAlpha = key & 16 ? 0.9 : (key & 8 ? 0.06 : [0.22, 0.34, 0.46, 0.62][strong]) * fade;
+      pen.globalAlpha = key & 16 ? 0.9 : (key & 8 ? 0.06 : [0.16, 0.28, 0.42, 0.6][strong]) * fade;
       pen.lineWidth = key & 16 ? 1.2 + 0.5 * strong : [0.6, 0.8, 1.1, 1.6][strong];
       pen.stroke();
     }
@@ -178,7 +180,7 @@ class Drawing {
     for (const key of [...bins.keys()].sort((a, b) => a - b)) {
       const colour = this.colours[(key & 31) >> 1], hollow = key & 1;
       pen.beginPath();
-      for (const node of bins.get(key)) { const r = this.radius[node] * this.scale; pen.moveTo(sx[node] + r, sy[node]); pen.arc(sx[node], sy[node], r, 0, 6.2832); }
+      for (const node of bins.get(key)) { const r = this.size(node); pen.moveTo(sx[node] + r, sy[node]); pen.arc(sx[node], sy[node], r, 0, 6.2832); }
       pen.globalAlpha = key & 32 ? 1 : 0.13;
       if (hollow) { pen.fillStyle = this.ground; pen.fill(); pen.strokeStyle = colour; pen.lineWidth = 1.5; pen.stroke(); } else { pen.fillStyle = colour; pen.fill(); }
     }
@@ -186,7 +188,7 @@ class Drawing {
   }
   drawMarks() {
     const { pen, sx, sy } = this, now = performance.now();
-    const ring = (node, colour, wide, gap, alpha) => { pen.beginPath(); pen.arc(sx[node], sy[node], this.radius[node] * this.scale + gap, 0, 6.2832); pen.strokeStyle = colour; pen.lineWidth = wide; pen.globalAlpha = alpha; pen.stroke(); };
+    const ring = (node, colour, wide, gap, alpha) => { pen.beginPath(); pen.arc(sx[node], sy[node], this.size(node) + gap, 0, 6.2832); pen.strokeStyle = colour; pen.lineWidth = wide; pen.globalAlpha = alpha; pen.stroke(); };
     for (const [node, until] of this.pulses) {
       const left = (until - now) / 700;
       if (left <= 0) this.pulses.delete(node); else ring(node, this.skill, 2, 2 + 12 * (1 - left), left);
@@ -208,7 +210,7 @@ class Drawing {
     for (const [rank, node] of wanted) {
       if (drawn >= LABELS) break;
       const text = title[node].length > 42 ? title[node].slice(0, 41) + "…" : title[node], wide = pen.measureText(text).width;
-      const beside = this.radius[node] * this.scale + 5, y = sy[node];
+      const beside = this.size(node) + 5, y = sy[node];
       const x = sx[node] + beside + wide > this.wide - 4 ? Math.max(4, sx[node] - beside - wide) : sx[node] + beside, box = [x - 2, y - 8, x + wide + 2, y + 8];
       if (rank < 9 && taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1])) continue;
       taken.push(box); drawn++;

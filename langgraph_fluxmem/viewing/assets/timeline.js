@@ -1,6 +1,6 @@
 /* The edit log as a line: where on it the graph is shown, and the playing of it. */
 const VERBS = { remember: "fact", put: "fact", commit: "episode", learn: "recall", consolidate: "skill", undo: "bad", forget: "bad", expire: "bad", reset_learning: "bad" };
-const SHORT = { fact: "fact", episode: "episode", recall: "recall", skill: "skill", topic: "topic" };
+const SHORT = { fact: "fact", episode: "episode", recall: "recall", skill: "skill" };
 const PLAYED = 24_000, TICK = 40;
 
 class Timeline {
@@ -34,7 +34,7 @@ class Timeline {
   }
   tell() {
     const { operations } = this.memory, at = this.value - 1, counts = this.memory.counts();
-    const sums = this.memory.layers.map((layer, number_) => counts[number_] ? `${number(counts[number_])} ${counts[number_] === 1 ? SHORT[layer] : SHORT[layer] + "s"}` : "").filter(Boolean).join(", ");
+    const sums = this.memory.layers.map((layer, number_) => counts[number_] && layer !== "topic" ? `${number(counts[number_])} ${counts[number_] === 1 ? SHORT[layer] : SHORT[layer] + "s"}` : "").filter(Boolean).join(", ");
     const verb = at < 0 ? "before anything" : operations.kind[at].replace(/_/g, " ");
     const rest = at < 0 ? "" : ` #${operations.position[at]}, ${moment(operations.at[at])}${operations.undone[at] ? ", undone later" : ""}`;
     this.said.replaceChildren(make("div", {}, make("b", {}, this.value === this.last ? "now: " + verb : verb), rest), make("div", { class: "soft" }, sums || "empty"));
