@@ -60,7 +60,7 @@ def check(versions: str, python: str, wheel: Path, scratch: Path) -> str:
     found = run(inside, "-c", "import langgraph_fluxmem; print(langgraph_fluxmem.__file__)", cwd=work, env=env).strip()
     if not Path(found).is_relative_to(home):
         raise SystemExit(f"the package was found at {found}, not in {home}")
-    told = run(inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(f"tests/{part}" for part in TESTS), cwd=work, env=env)
+    told = run(inside, "-m", "pytest", "-p", "no:cacheprovider", *(f"tests/{part}" for part in TESTS), cwd=work, env=env)
     names = ", ".join(repr(name) for name in SHOWN)
     listing = f"from importlib.metadata import version; import platform; print('Python', platform.python_version(), *(f', {{n}} {{version(n)}}' for n in ({names},)))"
     return f"{versions}: {told.strip().splitlines()[-1].strip('= ')} ({run(inside, '-c', listing).strip()})"
