@@ -227,6 +227,8 @@ class RecalledEpisode(_Frozen):
 
 
 class RecalledSkill(_Frozen):
+    """A skill that answers to this task: when it applies, what to do in order, what ended badly. `status` says how far it is trusted."""
+
     id: str
     name: str
     when: str
