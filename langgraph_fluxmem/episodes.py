@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langgraph_fluxmem import reshaping
 from langgraph_fluxmem.branches import Branch
@@ -19,10 +19,15 @@ from langgraph_fluxmem.edits import Applied, CommitWrite, EdgeWrite, EvidenceWri
 from langgraph_fluxmem.errors import FeedbackError, UnknownIdError
 from langgraph_fluxmem.learning import evidence as step_evidence
 from langgraph_fluxmem.learning import record, steps_of
+from langgraph_fluxmem.ledger.forgetting import episodes_of
 from langgraph_fluxmem.links import node_of
-from langgraph_fluxmem.requests import ANYBODY, Apply, EmbedFor, Fetch, Load, Stage
+from langgraph_fluxmem.requests import ANYBODY, Apply, Call, EmbedFor, Fetch, Load, Stage
 from langgraph_fluxmem.schema import Channel, Episode, Feedback, Namespace, Outcome, Provenance, RecalledFact, Step
 from langgraph_fluxmem.text import check_text, content_hash, terms
+
+if TYPE_CHECKING:
+    from langgraph_fluxmem.engine import Engine
+    from langgraph_fluxmem.ledger.rows import CommitRow
 
 SHARED = 0.25
 """Evidence that is shared by all facts shown, when nobody says which were used: worth less than one that is known to have helped."""
@@ -134,6 +139,9 @@ def judge(episode_or_run: str, feedback: Feedback, *, namespace: Namespace | Non
     for row in found:
         version = _version_of(row.namespace, row.episode, row.digest)
         loaded = yield Load(row.namespace, (version,))
+        if version not in loaded:  # it was imported from another namespace, which its name is made of
+            version = next(iter((yield Call(_episode_of(row)))), version)
+            loaded = yield Load(row.namespace, (version,))
         if version not in loaded or loaded[version].body is None:
             raise UnknownIdError(f"episode {row.episode!r} was forgotten; it cannot be judged any more")
         body = loaded[version].body
@@ -158,6 +166,10 @@ def judge(episode_or_run: str, feedback: Feedback, *, namespace: Namespace | Non
         ]
         applied = yield Apply(Plan(operation, "learn", row.namespace, tuple(writes), provenance))
     return applied
+
+
+def _episode_of(row: CommitRow) -> Callable[[Engine], list[str]]:
+    return lambda engine: engine.ledger.read(lambda session: episodes_of(session, row.namespace, row.id))
 
 
 def fact_evidence(

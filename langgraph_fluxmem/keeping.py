@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import asyncio
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from langgraph_fluxmem.compacting import Compacted, Keep, Progress, compact
 from langgraph_fluxmem.execution import current
 from langgraph_fluxmem.forgetting import Asked, Forgotten, forget
 from langgraph_fluxmem.forgetting.asked import When
+from langgraph_fluxmem.moving import Exported, Imported, Reembedded, export, import_, reembed
+from langgraph_fluxmem.moving.exporting import Place
 from langgraph_fluxmem.opened import OpenMemory
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
 
 
 class KeptMemory(OpenMemory):
@@ -84,3 +91,95 @@ class KeptMemory(OpenMemory):
     async def acompact(self, *, keep: Keep | None = None, progress: Progress | None = None) -> Compacted:
         """Async twin of `compact`."""
         return await self._arun(compact(keep, progress))
+
+    def export(
+        self,
+        place: Place,
+        *,
+        namespaces: Iterable[Sequence[str]] | None = None,
+        deep: bool = False,
+        vectors: bool = True,
+        progress: Progress | None = None,
+    ) -> Exported:
+        """Write what counts now to a file (a path; ``.gz`` is compressed; or an open text file), as JSON Lines, while the memory is in use.
+
+        `namespaces`: only these (with `deep` those below them, too). Without `vectors` the texts are embedded again on import. The past is not
+        exported: superseded versions, what was undone or forgotten.
+
+        Raises:
+            InvalidNamespaceError: a namespace that holds nothing. LedgerError: the file cannot be written.
+        """
+        return self._run(export(place, namespaces=namespaces, deep=deep, vectors=vectors, progress=progress))
+
+    async def aexport(
+        self,
+        place: Place,
+        *,
+        namespaces: Iterable[Sequence[str]] | None = None,
+        deep: bool = False,
+        vectors: bool = True,
+        progress: Progress | None = None,
+    ) -> Exported:
+        """Async twin of `export`."""
+        return await self._arun(export(place, namespaces=namespaces, deep=deep, vectors=vectors, progress=progress))
+
+    def import_(
+        self,
+        place: Place,
+        *,
+        into: Mapping[Sequence[str], Sequence[str]] | None = None,
+        reembed: bool = False,
+        progress: Progress | None = None,
+    ) -> Imported:
+        """Read an export into this memory: facts, items, episodes, skills and what was learned, with their ids and times; recall gives the same.
+
+        The same import again changes nothing, an interrupted one goes on, and what was forgotten in this memory does not come back by it.
+        `into` maps namespaces of the export to others. Vectors of another embedding are refused unless `reembed`: then texts are embedded
+        anew.
+
+        Raises:
+            InvalidContentError: no export, or one that was cut off. SchemaVersionError: of a newer version. EmbeddingMismatchError.
+            LedgerError: the file cannot be read, or its nodes are in this memory already, in another namespace.
+        """
+        return self._run(import_(place, into=into, reembed=reembed, progress=progress))
+
+    async def aimport_(
+        self,
+        place: Place,
+        *,
+        into: Mapping[Sequence[str], Sequence[str]] | None = None,
+        reembed: bool = False,
+        progress: Progress | None = None,
+    ) -> Imported:
+        """Async twin of `import_`."""
+        return await self._arun(import_(place, into=into, reembed=reembed, progress=progress))
+
+    @staticmethod
+    def reembed(
+        address: str | os.PathLike[str],
+        embeddings: str | Embeddings | None = None,
+        *,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Reembedded:
+        """Move the memory at an address to another embedding; then open it with that one. With `dry_run`: how many texts, and characters.
+
+        It must not be open in this process. Others may use it meanwhile: the old vectors serve until all new ones are there. Then they have to
+        open it again; what they write with the old embedding is refused. Resumable: after an interruption the same call goes on. Ids,
+        learning and history stay.
+
+        Raises:
+            ConfigError: open in this process. NotAMemoryError. EmbeddingFailedError: the embedding raised; what was done is kept.
+        """
+        return reembed(address, embeddings, dry_run=dry_run, progress=progress)
+
+    @staticmethod
+    async def areembed(
+        address: str | os.PathLike[str],
+        embeddings: str | Embeddings | None = None,
+        *,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Reembedded:
+        """Async twin of `reembed`."""
+        return await asyncio.to_thread(reembed, address, embeddings, dry_run=dry_run, progress=progress)

@@ -51,6 +51,13 @@ def acquire(address: str | Path, embeddings: str | Embeddings | None, config: Co
     return shared.engine, lambda: _release(key, shared)
 
 
+def is_open(address: str | Path) -> bool:
+    """Whether a memory is open in this process."""
+    text = str(address)
+    with _lock:
+        return (text if "://" in text else str(Path(text).expanduser().resolve())) in _open
+
+
 def _open_engine(address: str | Path, embedder: Embedder, config: Config) -> Engine:
     ledger = Ledger.open(address, durability=config.durability, busy_timeout=config.busy_timeout, connections=config.connections)
     try:

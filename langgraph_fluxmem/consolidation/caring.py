@@ -95,7 +95,7 @@ def _split(means: Means, evidence: Sequence[EvidenceRow], hidden: tuple[str, ...
     learned: Learned = yield LearnedOf(means.namespace, hidden)
     served = _tasks_served(learned)
     for row in candidates:
-        parts = [part.strip() for part in _SENTENCE.split(content_of(row)) if part.strip()]
+        parts = parts_of(content_of(row))
         if len(parts) < 2 or not _differ(served.get(row.node, ())):
             continue
         texts = [(content_hash(part), part) for part in parts]
@@ -103,6 +103,11 @@ def _split(means: Means, evidence: Sequence[EvidenceRow], hidden: tuple[str, ...
         _rewritten(row, operation, out, row.body or {}, *(Text(f"part.{at}", hash_) for at, (hash_, _) in enumerate(texts)))
         out.writes += new.values()
         out.split += 1
+
+
+def parts_of(content: str) -> list[str]:
+    """The statements of a long fact, by which it is found as well once it is split."""
+    return [part.strip() for part in _SENTENCE.split(content) if part.strip()]
 
 
 def _still_current(means: Means, ids: Sequence[str]) -> Stage:

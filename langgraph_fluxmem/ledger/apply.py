@@ -245,7 +245,7 @@ def _hold_embedding(tx: Transaction, fingerprint: str | None, dims: int) -> None
 
 def compare_embedding(stored: tuple[str, int], fingerprint: str, dims: int | None) -> None:
     """Raise unless an embedding is the one that the memory's vectors came from."""
-    mend = "open it with that embedding (`embeddings=`), or start a new memory in another directory and remember its facts again"
+    mend = "open it with that embedding (`embeddings=`), or move the memory to this one: FluxMem.reembed(address, embeddings)"
     if stored[0] != fingerprint:
         raise EmbeddingMismatchError(
             f"this memory holds vectors of embedding {stored[0]!r} ({stored[1]} dimensions); found {fingerprint!r}; {mend}"

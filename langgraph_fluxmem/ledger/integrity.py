@@ -12,6 +12,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from langgraph_fluxmem.ledger.apply import stored_embedding
 from langgraph_fluxmem.ledger.compacting import horizon
+from langgraph_fluxmem.ledger.reembedding import next_embedding
 from langgraph_fluxmem.ledger.sql import Session, Statement
 from langgraph_fluxmem.ledger.tables import (
     commits,
@@ -99,11 +100,8 @@ _DEAD = Statement(select(dead.c.op).where(dead.c.until.is_(None)))
 
 def check(session: Session) -> list[str]:
     """All differences, in one consistent read."""
-    session.text("BEGIN" if session.sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ")
-    try:
+    with session.consistently():
         return [line for each in _CHECKS for line in _bounded(each(session))]
-    finally:
-        session.text("ROLLBACK")
 
 
 def _bounded(lines: Iterator[str]) -> Iterator[str]:
@@ -182,7 +180,10 @@ def _bodies(session: Session) -> Iterator[str]:
 def _vectors(session: Session) -> Iterator[str]:
     found = session.one(_EMBEDDING)
     embedding = stored_embedding(found[0] if found else None)
+    coming = next_embedding(session)
     for fingerprint, length, count in session.all(_VECTORS):
+        if fingerprint == coming:
+            continue
         if embedding is None or fingerprint != embedding[0] or length != 4 * embedding[1]:
             yield f"{count} vectors of {length // 4} dimensions from {fingerprint!r}; the memory's embedding is {embedding!r}"
 

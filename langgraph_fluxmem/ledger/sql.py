@@ -7,7 +7,8 @@ microseconds. Two things differ between the dialects, and both live here: lists 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 from sqlalchemy import Boolean, Integer, Table, bindparam, insert
@@ -124,6 +125,15 @@ class Session:
         """Execute plain SQL without parameters; rows where it has some."""
         self.cursor.execute(sql)
         return self.cursor.fetchall() if self.cursor.description else []
+
+    @contextmanager
+    def consistently(self) -> Generator[None]:
+        """All reads within see the database at one moment."""
+        self.text("BEGIN" if self.sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ")
+        try:
+            yield
+        finally:
+            self.text("ROLLBACK")
 
     def end(self) -> None:
         """End a statement whose rows were not all read: an open one would keep SQLite from tidying its log."""

@@ -51,6 +51,10 @@ class Transaction:
             self._now = self._clock()
         return self._now
 
+    def at(self, moment: float) -> None:
+        """Let what this job writes from here on have been written at `moment`: it is a copy."""
+        self._now = moment
+
     def peek_position(self) -> int:
         """The position that `next_position` would take."""
         if self._last is None:

@@ -9,7 +9,8 @@ A specification is ``name:action``, with ``@n`` for "at the nth hit, once". Acti
 process), ``delay=SECONDS``, ``full`` (the disk has no space left), ``on`` (a switch).
 
 `POINTS` lists every point with what has happened there and what has not. Switch: ``ledger.ack_before_commit`` acknowledges before
-COMMIT, a defect that the durability test must detect.
+COMMIT, a defect that the durability test must detect. Moving a memory has points of its own: ``export.after_line``,
+``import.after_batch``, ``reembed.after_batch``, ``reembed.before_switch``.
 """
 
 from __future__ import annotations
