@@ -106,6 +106,8 @@ def title_of(row: NodeRow) -> str:
         return str(body["name"])
     if row.kind in ("fact", "item"):
         return " ".join(fact_of(row)[0].split()) or row.key
+    if row.kind == "note":
+        return "what several facts say alike"
     return row.node
 
 

@@ -168,7 +168,7 @@ class _Drawing:
         tied = {node for pair in self.proofs for node in pair}
         versions: dict[str, list[VersionRow]] = {}
         for version in self.timeline.versions:
-            if version.kind != "mark" and (version.node in tied or not version.node.startswith(_NOTED)):
+            if version.kind not in ("mark", "quarantine") and (version.node in tied or not version.node.startswith(_NOTED)):
                 versions.setdefault(version.node, []).append(version)
         self.spans, self.shown, self.written, self.amount = {}, {}, {}, {}
         for node, found in versions.items():

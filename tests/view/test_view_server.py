@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,13 +23,28 @@ from langgraph_fluxmem.viewing.picture import picture
 
 from .memories import ADA, EVE, MARK, fill, fill_neighbour
 
+POSTGRES = os.environ.get("FLUXMEM_TEST_POSTGRES")
 
-@pytest.fixture(scope="module")
-def mem(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FluxMem]:
-    with FluxMem.open(tmp_path_factory.mktemp("view") / "memory", chroma="off") as opened:
+
+@pytest.fixture(
+    scope="module",
+    params=["sqlite", pytest.param("postgres", marks=pytest.mark.skipif(not POSTGRES, reason="FLUXMEM_TEST_POSTGRES is not set"))],
+)
+def mem(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FluxMem]:
+    address, schema = str(tmp_path_factory.mktemp("view") / "memory"), f"t{uuid.uuid4().hex[:12]}"
+    if request.param == "postgres":
+        import psycopg
+
+        with psycopg.connect(POSTGRES, autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {schema}")
+        address = f"{POSTGRES}?options=-csearch_path%3D{schema}"
+    with FluxMem.open(address, chroma="off") as opened:
         fill(opened)
         fill_neighbour(opened)
         yield opened
+    if request.param == "postgres":
+        with psycopg.connect(POSTGRES, autocommit=True) as connection:
+            connection.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +170,7 @@ def test_the_picture_is_what_the_ledger_says_at_every_position(mem: FluxMem) -> 
     tied = set(nodes)
     for position in range(ledger.head(ADA) + 1):
         seen = {node for node, on in zip(nodes, drawn["nodes"]["on"], strict=True) if there(on, position)}
-        told = {row.node for row in ledger.nodes(ADA, at=position) if row.kind != "mark"}
+        told = {row.node for row in ledger.nodes(ADA, at=position) if row.kind not in ("mark", "quarantine")}
         assert seen == {node for node in told if node in tied}, position
         assert all(node.startswith("u-") for node in told - tied)
     assert any(len(on) > 2 for on in drawn["nodes"]["on"]), "what was undone and came back is there twice"
