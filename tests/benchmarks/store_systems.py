@@ -17,7 +17,8 @@ WORDS = 5_000
 
 
 class Data:
-    """Texts of 20 words (Zipf over 5,000) with random unit vectors, and queries of 8 words with vectors near a text's (cosine about .7).
+    """Texts of 20 made-up words (Zipf over 5,000; letters only, since a word with digits counts in parts, too, as an identifier) with random
+    unit vectors, and queries of 8 words with vectors near a text's (cosine about .7).
 
     A vector is looked up by the number its text begins with, so that embedding costs no more than a list of floats.
     """
@@ -25,7 +26,7 @@ class Data:
     def __init__(self, facts: int, namespaces: int, *, extra: int = 400, queries: int = 400, seed: int = 7) -> None:
         rng = np.random.default_rng(seed)
         self.facts, self.namespaces = facts, namespaces
-        vocabulary = np.array([f"w{number:x}{number % 7}" for number in range(WORDS)])
+        vocabulary = np.array([_word(number) for number in range(WORDS)])
         weights = 1 / np.arange(1, WORDS + 1)
         words = vocabulary[rng.choice(WORDS, size=(facts + extra, 20), p=weights / weights.sum())]
         self.texts = [f"{number} " + " ".join(row) for number, row in enumerate(words)]
@@ -44,6 +45,11 @@ class Data:
 
     def vector(self, text: str) -> list[float]:
         return self.vectors[int(text.partition(" ")[0])].tolist()
+
+
+def _word(number: int) -> str:
+    """A word of three syllables that no other number has."""
+    return "".join("bdfgklmnprstvz"[part % 14] + "aeiou"[part // 14] for part in (number % 70, number // 70 % 70, (number * 37 + number // 4900) % 70))
 
 
 def _unit(rows: Any) -> Any:
