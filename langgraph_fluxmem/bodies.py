@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 OVERHEAD = 600
 """Bytes that keeping a body takes beside its text: its id, its places in dictionaries, the objects it is decoded to."""
 AT_ONCE = 4
-"""A namespace that is first read is loaded whole where that takes at most one part in so many of the room, and of that what is newest where
+"""A namespace that is read again and again is loaded whole where that takes at most one part in so many of the room, and of that what is newest where
 it takes more."""
+FIRST, SOON = 1_000, 4
+"""The first read of a namespace loads so many at most; the whole is loaded by the read of this number that finds something missing."""
 
 NAMESPACES = 10_000
-"""Of so many namespaces it is remembered that they were loaded."""
+"""Of so many namespaces it is remembered how often they were read."""
 
 
 class Bodies:
@@ -38,7 +40,7 @@ class Bodies:
     def __init__(self, ledger: Ledger, most: int) -> None:
         self._ledger, self._most = ledger, most
         self._held: OrderedDict[str, tuple[Namespace, int, RawBody | BodyRow]] = OrderedDict()
-        self._begun: set[Namespace] = set()
+        self._missed: dict[Namespace, int] = {}
         self._bytes = 0
         self._position = 0
         self._lock = threading.Lock()
@@ -58,14 +60,15 @@ class Bodies:
                 self._follow()
             found, missing = self._known(namespace, ids)
             position = self._position
-            first = bool(missing) and namespace not in self._begun
-            if len(self._begun) >= NAMESPACES:
-                self._begun.clear()
-            self._begun.add(namespace)
-        if missing and first:
-            with self._lock:
-                room = min(self._most // AT_ONCE, self._most - self._bytes)
-            self._keep(namespace, reversed(self._newest(namespace, room)), position)
+            times = self._missed.get(namespace, 0) + 1
+            if missing:
+                if len(self._missed) >= NAMESPACES:
+                    self._missed.clear()
+                self._missed[namespace] = times
+            room = min(self._most // AT_ONCE, self._most - self._bytes)
+        if missing and times in (1, SOON):
+            many = FIRST if times == 1 else room // OVERHEAD
+            self._keep(namespace, reversed(self._newest(namespace, room, many)), position)
             with self._lock:
                 known, missing = self._known(namespace, missing)
             found.update(known)
@@ -79,7 +82,7 @@ class Bodies:
         """Forget everything."""
         with self._lock:
             self._held.clear()
-            self._begun.clear()
+            self._missed.clear()
             self._bytes = 0
 
     def _known(self, namespace: Namespace, ids: Sequence[str]) -> tuple[dict[str, BodyRow], list[str]]:
@@ -117,15 +120,15 @@ class Bodies:
                     self._bytes -= gone[1]
         self._position = head
 
-    def _newest(self, namespace: Namespace, room: int) -> list[RawBody]:
-        """The newest searched versions of a namespace, newest first, as many as there is room for."""
+    def _newest(self, namespace: Namespace, room: int, many: int) -> list[RawBody]:
+        """The `many` newest searched versions of a namespace, newest first, as far as there is room for them."""
 
         def fits(row: RawBody) -> bool:
             nonlocal room
             room -= _size(row)
             return room >= 0
 
-        return self._ledger.newest_bodies(namespace, SEARCHED, room // OVERHEAD, fits) if room > 0 else []
+        return self._ledger.newest_bodies(namespace, SEARCHED, min(many, room // OVERHEAD), fits) if room > 0 else []
 
     def _keep(self, namespace: Namespace, rows: Iterable[RawBody], position: int) -> None:
         """Keep what was read when everything erased up to `position` had been dropped, unless more has been dropped since."""

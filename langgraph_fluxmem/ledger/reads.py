@@ -87,7 +87,8 @@ def _select_nodes(*, bodies: bool = True) -> Any:
     return select(*_node_columns(bodies=bodies)).join(operations, operations.c.position == nodes.c.op).where(nodes.c.ns == bindparam("ns"))
 
 
-def _node_row(row: tuple[Any, ...]) -> NodeRow:
+def _node_row(row: tuple[Any, ...], said: Sequence[Sequence[str]] | None = None) -> NodeRow:
+    """`said` are its texts where they are decoded already."""
     (
         id_,
         node,
@@ -113,7 +114,7 @@ def _node_row(row: tuple[Any, ...]) -> NodeRow:
         node,
         kind,
         None if body is None else json.loads(body),
-        _texts(texts) if texts else (),
+        tuple([Text(*text) for text in said]) if said is not None else _texts(texts) if texts else (),
         node if key is None else key,
         source,
         position,
@@ -185,7 +186,9 @@ def current_nodes(session: Session, ns: int, *, after: int, kinds: Sequence[str]
         params["kinds"] = session.list(kinds)
     if at is not None:
         params["at"] = at
-    return [_node_row(row) for row in session.all(_current_nodes(kinds=kinds is not None, at=at is not None, bodies=bodies), params)]
+    rows = session.all(_current_nodes(kinds=kinds is not None, at=at is not None, bodies=bodies), params)
+    texts = json.loads(f"[{','.join([row[4] or '[]' for row in rows])}]")  # all in one go, which takes a third of the time
+    return [_node_row(row, said) for row, said in zip(rows, texts, strict=True)]
 
 
 def load(session: Session, ns: int, ids: Sequence[str]) -> dict[str, NodeRow]:

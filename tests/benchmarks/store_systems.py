@@ -49,7 +49,9 @@ class Data:
 
 def _word(number: int) -> str:
     """A word of three syllables that no other number has."""
-    return "".join("bdfgklmnprstvz"[part % 14] + "aeiou"[part // 14] for part in (number % 70, number // 70 % 70, (number * 37 + number // 4900) % 70))
+    return "".join(
+        "bdfgklmnprstvz"[part % 14] + "aeiou"[part // 14] for part in (number % 70, number // 70 % 70, (number * 37 + number // 4900) % 70)
+    )
 
 
 def _unit(rows: Any) -> Any:

@@ -113,7 +113,7 @@ def test_few_namespaces_are_remembered(ledger, write, monkeypatch):
     for number in range(5):
         version = write.put(f"f{number}", "apple", namespace=("n", str(number)))
         assert version in kept.read(("n", str(number)), [version], ledger.head())
-    assert len(kept._begun) <= 2
+    assert len(kept._missed) <= 2
 
 
 @settings(max_examples=25, deadline=None)
@@ -164,3 +164,14 @@ def test_another_process_forgets(tmp_path):
 def test_the_option_is_checked(tmp_path):
     with pytest.raises(ConfigError, match="text_cache_mb"):
         FluxMem.open(tmp_path, text_cache_mb=-1)
+
+
+def test_a_namespace_is_loaded_little_at_first_and_whole_when_it_is_read_again(ledger, write, monkeypatch):
+    monkeypatch.setattr(bodies, "FIRST", 5)
+    ids = [write.put(f"f{number}", "apple") for number in range(30)]
+    kept = Bodies(ledger, ROOM)
+    held = []
+    for number in range(bodies.SOON):
+        kept.read(NS, [ids[number]], ledger.head())
+        held.append(len(kept))
+    assert held == [6, 7, 8, 30]
