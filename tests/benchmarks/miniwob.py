@@ -8,7 +8,7 @@ Needs: pip install miniwob selenium; Debian packages chromium and chromium-drive
 embedding. With `--drift` pages change in the middle of the stream (`miniwob_page.drifted`) and each task may be tried three times. `full`
 replays its successes without one of their steps; `practice` spends as many steps on trying past tasks again. What is done is kept under
 `--resume` by seed and variant, so that a run that was cut short goes on, and what the browser showed under `--pages` (`miniwob_seen`).
-`refine!loss` is a variant without a part of learning (`ablation`); `--flip` tells the memory the wrong outcome of a share of the attempts.
+`refine!loss` is a variant without a part of learning (`without`); `--flip` tells the memory the wrong outcome of a share of the attempts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import numpy as np
 
 from langgraph_fluxmem import Episode, Step
 from langgraph_fluxmem.trace import steps_of
-from tests.benchmarks import ablation, explorer, miniwob_agents, miniwob_page
+from tests.benchmarks import explorer, miniwob_agents, miniwob_page, without
 from tests.benchmarks.common import CachedEmbeddings, print_table, write_json
 from tests.benchmarks.miniwob_agents import NAMESPACE, VARIANTS, Flux, NoMemory, Seat, build, open_memory
 from tests.benchmarks.miniwob_page import Pages
@@ -66,7 +66,7 @@ T95 = (
     2.086,
 )
 """Student's t, two-sided 95%, for 1 to 20 degrees of freedom."""
-PARTS = {**ablation.PARTS, "fast": ((miniwob_agents, "FAST", lambda _: math.inf),)}
+PARTS = {**without.PARTS, "fast": ((miniwob_agents, "FAST", lambda _: math.inf),)}
 """What `refine!part` can leave out: parts of learning, and the agent's fast path."""
 Result = dict[str, Any]
 
@@ -292,7 +292,7 @@ def run(courses: Sequence[Course], variants: Sequence[str], resume: Path, seen: 
                     if variant == "practice":
                         allowance = [result["extra"] for result in found["full", base.seed] if result["part"] == "stream"]
                     folder = Path(tempfile.mkdtemp(prefix="fluxmem-miniwob-"))
-                    with ablation.without(variant.split("!")[1:], PARTS):
+                    with without.without(variant.split("!")[1:], PARTS):
                         session = Session(course, pages, embeddings, folder)
                         try:
                             results = session.run(allowance)

@@ -6,7 +6,7 @@ from langgraph_fluxmem.learning import Repair, advice
 from langgraph_fluxmem.schema import Advice, Situation
 
 from tests.benchmarks import textworld
-from tests.benchmarks.ablation import PARTS, take_out, without
+from tests.benchmarks.without import PARTS, take_out, without
 from tests.learning.kitchen import ACTIONS, lit, lost, now
 from tests.learning.test_advice import taught
 

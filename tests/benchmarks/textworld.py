@@ -8,7 +8,7 @@ full (with skills, consolidated by rules every five games), replay (with counter
 again for as many commands as replay's replays took). All share explorer, slots, templates and credit. With F = `--first-game` and
 n = `--games` the stream is games F..F+n-1, new games are the next 20, other games 20 of the test split from F+n+20 on.
 
-`refine!loss` is a variant without a part of learning (see `tests.benchmarks.ablation`).
+`refine!loss` is a variant without a part of learning (see `tests.benchmarks.without`).
 
 With `--data DIR` every game is kept as it is played: the same command goes on where it was cut short, and plays nothing twice.
 """
@@ -28,7 +28,7 @@ from langgraph_fluxmem.demo.memories import VARIANTS
 from langgraph_fluxmem.demo.report import KEYS, Row, plot, shown, write_json
 from langgraph_fluxmem.demo.run import Options, positive, run, seeds, summary
 from langgraph_fluxmem.demo.session import Event, Finished
-from tests.benchmarks.ablation import PARTS, take_out
+from tests.benchmarks.without import PARTS, take_out
 
 COMPARE = (
     ("full", "refine"),
