@@ -37,14 +37,17 @@ PATIENCE = 2.0
 """Seconds a search waits for a server."""
 RETRY = (1.0, 30.0)
 """Seconds between attempts after a failure: the first, and the most."""
-TURN = 0.25
-"""Seconds between attempts while it is another process's turn to write to a server."""
+TURN = (0.25, 2.0)
+"""Seconds between looks while it is another process's turn to write to a server: the first, and the most."""
 STALL = 60.0
 """Seconds without a finished batch after which a wait without a timeout gives up."""
 SMALL_PART = 8
 """A namespace with less than one in so many of Chroma's vectors is scanned instead."""
 FAREWELL = 10.0
 """Seconds `close` waits for the batch at hand."""
+
+
+_OTHERS_TURN = "another process writes to the Chroma server"
 
 
 class _ElsewhereError(Exception):
@@ -244,10 +247,7 @@ class ChromaFollower:
         except _ElsewhereError as reason:
             self.elsewhere = str(reason)
             self._back()
-            if self._lock is None:
-                self._pause, self._again_at = TURN, time.monotonic() + TURN
-            else:
-                self._pause_before_retry()
+            self._pause_before_retry(RETRY if self._lock is not None else TURN)
         except Exception as error:  # noqa: BLE001 - see _fail
             self._fail(error)
             self._sync.close()
@@ -272,8 +272,10 @@ class ChromaFollower:
             if not self._wanted and not self._sync.behind():
                 return
             self._open()
-        elif self._lock is None and self._others_followed():
-            return
+        elif self._lock is None:
+            self._check_turn()
+            if self._others_followed():
+                return
         more = True
         while more:
             self._hold_lease()
@@ -327,10 +329,16 @@ class ChromaFollower:
                 self._token = None
             else:
                 return
+        self._check_turn()
         self._token = self._ledger.acquire_lease(CURSOR, self._owner, LEASE)
         if self._token is None:
-            raise _ElsewhereError("another process writes to the Chroma server")
+            raise _ElsewhereError(_OTHERS_TURN)
         self._sync.settle()
+
+    def _check_turn(self) -> None:
+        """Look, without a write, whether it is another process's turn."""
+        if self._token is None and self._ledger.leased(CURSOR, self._owner):
+            raise _ElsewhereError(_OTHERS_TURN)
 
     def _let_go(self) -> None:
         for part in (self._sync.close, self._release):
@@ -362,7 +370,7 @@ class ChromaFollower:
         if self.trouble is None:
             self._notice(text)
         self.trouble = text
-        self._pause_before_retry()
+        self._pause_before_retry(RETRY)
 
     def _back(self) -> None:
         """Chroma can be used; say so where it was said that it cannot."""
@@ -370,9 +378,9 @@ class ChromaFollower:
             self._notice(f"{self._sync.where} can be used again")
         self.trouble = None
 
-    def _pause_before_retry(self) -> None:
+    def _pause_before_retry(self, pauses: tuple[float, float]) -> None:
         with self._state:
-            self._pause = min(max(2 * self._pause, RETRY[0]), RETRY[1])
+            self._pause = min(max(2 * self._pause, pauses[0]), pauses[1])
             self._again_at = time.monotonic() + self._pause
 
     def _check_stop(self) -> None:

@@ -89,6 +89,12 @@ def check(session: Session, name: str, token: int, now: float, owner: str | None
         )
 
 
+def leased(session: Session, name: str, owner: str, now: float) -> bool:
+    """Whether somebody else than `owner` holds a lease now."""
+    found = session.one(_FIND, {"name": name})
+    return found is not None and found[0] not in (None, owner) and found[2] > now
+
+
 def cursor(session: Session, name: str) -> int:
     found = session.one(_CURSOR, {"name": name})
     return int(found[0]) if found else 0

@@ -422,6 +422,12 @@ class Ledger:
         self._writer.submit(lambda tx: leases.release(tx, name, owner, token)).result()
 
     @patient
+    def leased(self, name: str, owner: str) -> bool:
+        """Whether somebody else than `owner` holds the lease now."""
+        with self._reading() as session:
+            return leases.leased(session, name, owner, self._clock())
+
+    @patient
     def check_lease(self, name: str, token: int) -> None:
         """Raise `LeaseLostError` unless `token` holds the lease now. To write only while it does, pass ``fence=`` to `apply`."""
         with self._reading() as session:

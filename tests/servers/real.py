@@ -68,7 +68,8 @@ class Postgres:
 
     missing = None if postgres_programs() else "no Postgres is installed (initdb and pg_ctl were not found)"
 
-    def __init__(self) -> None:
+    def __init__(self, *, fsync: bool = False) -> None:
+        self._fsync = fsync
         self.path, self.port = (
             Path(tempfile.mkdtemp(prefix="fluxmem-postgres-")),
             free_port(),
@@ -79,7 +80,7 @@ class Postgres:
         self._run("initdb", "-D", str(self.path / "cluster"), "-A", "trust", "-U", "postgres", "-N")
 
     def start(self) -> None:
-        options = f"-p {self.port} -h 127.0.0.1 -k {self.path} -c fsync=off"
+        options = f"-p {self.port} -h 127.0.0.1 -k {self.path} -c fsync={'on' if self._fsync else 'off'}"
         self._run("pg_ctl", "-D", str(self.path / "cluster"), "-l", str(self.path / "log"), "-o", options, "-w", "-t", "120", "start")
 
     def stop(self, mode: str = "immediate") -> None:
