@@ -209,7 +209,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("proper", 0.15, _proper, keeps=aside, absolute=True),
     Signal("own", 0.1, _own, absolute=True, silent=_nobody_speaks),
     Signal("statement", 0.15, _statement, absolute=True),
-    Signal("kind", 0.2, _kind, absolute=True, silent=_no_kind_asked),
+    Signal("kind", 0.3, _kind, absolute=True, silent=_no_kind_asked),
     Signal("named", 0.1, _named, absolute=True, silent=_nobody_named),
     Signal("served", 2.5, _served, _served_propose, absolute=True, silent=_served_nothing, past=True),
     Signal("beside", 0.3, expansion.beside, expansion.propose_beside, absolute=True, silent=_nothing_around, past=True),

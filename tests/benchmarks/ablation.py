@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.ablation --data FILE [--embeddings minilm|offline|both] [--fetch DIR] [--json FILE]
 
-On LoCoMo (`tests.benchmarks.locomo`, the file that ``--data`` names), and with ``--fetch`` (or ``--debian-faq`` and ``--python-doc``) the
+With ``--data`` on LoCoMo (`tests.benchmarks.locomo`, the file that ``--data`` names), and with ``--fetch`` (or ``--debian-faq`` and ``--python-doc``) the
 signals also on the two question-and-answer lists of `tests.benchmarks.faq`. A difference is with less without, in recall@10 and MRR, with the
 95% interval of a paired bootstrap over questions; one whose interval holds 0 is not certain. A signal alone is asked with nothing else where
 it proposes facts; else it judges what ``dense`` and ``bm25`` propose.
@@ -144,17 +144,18 @@ def opened(embeddings: CachedEmbeddings, **options: Any) -> Iterator[FluxMem]:
 def ablation(name: str, data: Sequence[locomo.Conversation], corpora: Sequence[faq.Corpus]) -> Iterator[dict[str, Any]]:
     """All rows of one embedding, as they are measured."""
     embeddings = CachedEmbeddings(name)
-    with opened(embeddings) as mem, opened(embeddings, gate="inline") as gated:
-        for each in (mem, gated):
-            locomo.load(each, embeddings, data)
-        whole = locomo.measure(mem, data, {})
-        of_locomo = {"data": "locomo", "embeddings": name}
-        found = whole.recall(10), whole.mrr()
-        yield {**of_locomo, "part": "all (default)", "alone": float(found[0].mean()), "alone mrr": float(found[1].mean())}
-        for row in signal_rows(on_locomo(mem, data), found):
-            yield {**of_locomo, **row}
-        for row in mechanism_rows(mem, gated, data, whole):
-            yield {**of_locomo, **row}
+    if data:
+        with opened(embeddings) as mem, opened(embeddings, gate="inline") as gated:
+            for each in (mem, gated):
+                locomo.load(each, embeddings, data)
+            whole = locomo.measure(mem, data, {})
+            of_locomo = {"data": "locomo", "embeddings": name}
+            found = whole.recall(10), whole.mrr()
+            yield {**of_locomo, "part": "all (default)", "alone": float(found[0].mean()), "alone mrr": float(found[1].mean())}
+            for row in signal_rows(on_locomo(mem, data), found):
+                yield {**of_locomo, **row}
+            for row in mechanism_rows(mem, gated, data, whole):
+                yield {**of_locomo, **row}
     if corpora:
         with opened(embeddings) as mem:
             for corpus in corpora:
@@ -180,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.ablation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", required=True, help="the file with LoCoMo's conversations and questions")
+    parser.add_argument("--data", help="the file with LoCoMo's conversations and questions")
     parser.add_argument("--embeddings", choices=("minilm", "offline", "both"), default="both")
     parser.add_argument("--fetch", type=Path, help="download the lists of questions and answers into this folder and use them, too")
     parser.add_argument("--debian-faq", type=Path, help="the folder with the pages of the Debian FAQ")
@@ -189,7 +190,9 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     options = parser.parse_args(arguments)
     debian, python = faq.fetch(options.fetch) if options.fetch else (options.debian_faq, options.python_doc)
     corpora = [*([faq.debian_faq(debian)] if debian else []), *([faq.python_faq(python)] if python else [])]
-    data = locomo.conversations(options.data)
+    data = locomo.conversations(options.data) if options.data else []
+    if not data and not corpora:
+        parser.error("give --data FILE, --fetch DIR, or both")
     rows: list[dict[str, Any]] = []
     for name in ("minilm", "offline") if options.embeddings == "both" else (options.embeddings,):
         rows += ablation(name, data, corpora)
