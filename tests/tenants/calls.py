@@ -201,6 +201,22 @@ def _forget(house: House, who: str, chance: random.Random) -> Any:
     return house.mem.forget(namespace=SPACES[who], source=MARKS[chance.choice(TENANTS)], dry_run=dry)
 
 
+@call("export")
+def _export(house: House, who: str, chance: random.Random) -> Any:
+    out = io.StringIO()
+    told: list[Any] = []
+    done = house.mem.export(out, namespaces=[SPACES[who]], deep=True, vectors=chance.random() < 0.5, progress=told.append)
+    return done, str(done), told, out.getvalue()
+
+
+@call("import_")
+def _import(house: House, who: str, chance: random.Random) -> Any:
+    out = io.StringIO()
+    house.mem.export(out, namespaces=[SPACES[who]], deep=True)
+    into = {SPACES[who]: (*SPACES[who], "copy")} if chance.random() < 0.5 else None  # there already: refused
+    return house.mem.import_(io.StringIO(out.getvalue()), into=into)
+
+
 def _items(house: House, who: str, chance: random.Random) -> str:
     owner = who if chance.random() < 0.5 else chance.choice(TENANTS)
     return chance.choice([item.id for item in house.mem.quarantine(namespace=SPACES[owner])] or ["q-none"])
@@ -353,6 +369,7 @@ OTHERWISE = {
     "config": "options, no content",
     "operators": "who judges",
     "id": "of the memory",
+    "reembed": "of a memory that is not open; its texts stay where they are",
     "on_event": "tried by the machine: every event is searched",
 }
 STORE_OTHERWISE = {
@@ -365,7 +382,11 @@ STORE_OTHERWISE = {
     "supports_ttl": "a constant",
     "ttl_config": "options, no content",
 }
-COMMANDS_OTHERWISE = {"init", "undo", "verify", "rebuild", "compact", "forget", "backup", "doctor", "demo", "schedule", "view"}
+COMMANDS_OTHERWISE = {"init", "undo", "verify", "rebuild", "compact", "forget", "backup", "doctor", "demo", "schedule", "view"} | {
+    "export",
+    "import",
+    "reembed",
+}
 """About the whole memory, or (`view`, `forget`) tried by tests of their own."""
 
 
