@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from langgraph_fluxmem.index.projections import Projections
 from langgraph_fluxmem.learned import Learned
 from langgraph_fluxmem.learning import FLOOR, LEXICAL_FLOOR, Repair
 from langgraph_fluxmem.ledger import Ledger
+from langgraph_fluxmem.ledger.past import PastLedger, time_of
 from langgraph_fluxmem.observing import Observers
 from langgraph_fluxmem.requests import (
     Apply,
@@ -46,6 +47,8 @@ from langgraph_fluxmem.schema import Action, Activation, Advice, Namespace, Vect
 
 K = TypeVar("K")
 V = TypeVar("V")
+PASTS = 4
+"""So many past moments are kept read."""
 _KEPT_QUERIES = 1024
 """Vectors of queries and tasks of late, kept so that a task is embedded once and `advise` embeds nothing."""
 
@@ -64,6 +67,7 @@ class Engine:
         self._learned: OrderedDict[tuple[Namespace, frozenset[str]], Learned] = OrderedDict()
         self._branches: OrderedDict[Namespace, BranchView] = OrderedDict()
         self._queries: OrderedDict[str, Vector] = OrderedDict()
+        self._pasts: OrderedDict[tuple[int, float], Engine] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -226,6 +230,8 @@ class Engine:
 
     def advise(self, activation: Activation, actions: Sequence[Action]) -> list[Advice]:
         """Answer `Activation.advise` from what is in memory; the log is read only when the learned state was dropped since the recall."""
+        if activation.as_of is not None and not isinstance(self.ledger, PastLedger):
+            return self.past(activation.as_of).advise(activation, actions)
         if activation.bypassed:
             return [Advice(action=action, score=0.0, value=0.5, risk=0.0, support=0.0, why=Why(path=("bypassed",))) for action in actions]
         learned = self.loaded(activation.namespace, activation.hidden, activation.position)
@@ -235,6 +241,23 @@ class Engine:
         vector = self._answer(Embed((activation.situation.task,), query=True), _Heads(self.ledger))[0]
         skills = [skill.id for skill in activation.skills]
         return learned.advise(activation.situation, vector, actions, Repair.of(activation.repair), skills)
+
+    def past(self, position: int, moment: float | None = None) -> Engine:
+        """An engine on the ledger as it was at a log position, when it was `moment` (epoch seconds; None: when that was written). Reads the
+        ledger where it is not one of the last `PASTS`; it need not be closed."""
+        if moment is None:
+            moment = self.ledger.read(lambda session: time_of(session, position))
+        with self._lock:
+            found = self._pasts.get((position, moment))
+            if found is None:
+                config = self.config.model_copy(update={"chroma": "off", "text_cache_mb": 0})
+                found = Engine(cast("Ledger", PastLedger(self.ledger, position, moment)), self.embedder, config, None)
+                found.observers = self.observers
+            self._pasts[position, moment] = found
+            self._pasts.move_to_end((position, moment))
+            while len(self._pasts) > PASTS:
+                self._pasts.popitem(last=False)
+        return found
 
     def _keep(self, kept: OrderedDict[K, V], key: K, value: V) -> None:
         kept[key] = value

@@ -188,13 +188,13 @@ class FluxMem(KeptMemory, QuarantineCalls):
         Raises:
             ForeignMemoryError: of another memory. UnknownIdError: `used` or `harmful` name what this memory does not hold.
         """
-        return self._run(self.stages.refine(activation, feedback, k=k, attempt=attempt))
+        return self._run(self.stages.refine(activation, feedback, k=k, attempt=attempt), activation.as_of)
 
     async def arefine(
         self, activation: Activation, feedback: Feedback, *, k: int | None = None, attempt: str | Sequence[Step] | None = None
     ) -> Activation:
         """Async twin of `refine`."""
-        return await self._arun(self.stages.refine(activation, feedback, k=k, attempt=attempt))
+        return await self._arun(self.stages.refine(activation, feedback, k=k, attempt=attempt), activation.as_of)
 
     def learn(self, target: Activation | str, feedback: Feedback, *, namespace: Sequence[str] | None = None) -> Applied:
         """Make feedback durable: for an activation, or later for a committed episode by its id or its run's id.

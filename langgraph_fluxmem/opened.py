@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import datetime as dt
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -14,12 +15,14 @@ from langgraph_fluxmem.engine import Engine
 from langgraph_fluxmem.errors import ClosedError
 from langgraph_fluxmem.observing import Listener
 from langgraph_fluxmem.operators import Operators, RuleOperators, resolve_operators
+from langgraph_fluxmem.past import AsOf, PastMemory
 from langgraph_fluxmem.requests import Stage
 from langgraph_fluxmem.stages import Stages
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
+    from langgraph.types import StateSnapshot
 
 
 class OpenMemory:
@@ -133,8 +136,27 @@ class OpenMemory:
         """Secrets that were cut out of what this opening stored (`Config.redact`), by kind."""
         return dict(self.stages.cut)
 
-    def _run(self, stage: Stage) -> Any:
-        return self.engine.run(stage)
+    def as_of(
+        self,
+        *,
+        commit: str | None = None,
+        checkpoint: str | Mapping[str, Any] | StateSnapshot | None = None,
+        time: dt.datetime | float | None = None,
+        position: int | None = None,
+    ) -> PastMemory:
+        """The memory as it was, to read from: recall, advice, topics and the store. Nothing is read before one of them is called.
 
-    async def _arun(self, stage: Stage) -> Any:
-        return await self.engine.arun(stage)
+        One of: `commit`, right after it (any operation's id), as its branch saw it; `checkpoint`, when it was made (its id, its config, or its
+        state from ``graph.get_state``, which knows what its branch saw); `time`, an aware datetime or epoch seconds; a log `position`.
+
+        Raises:
+            ConfigError: not exactly one of them, or a time without its zone.
+        """
+        return PastMemory(self, AsOf(commit, checkpoint, time, position))
+
+    def _run(self, stage: Stage, at: int | None = None) -> Any:
+        return (self.engine if at is None else self.engine.past(at)).run(stage)
+
+    async def _arun(self, stage: Stage, at: int | None = None) -> Any:
+        engine = self.engine if at is None else await asyncio.to_thread(self.engine.past, at)
+        return await engine.arun(stage)

@@ -333,6 +333,8 @@ class Activation(BaseModel):
     """The preset of signals that facts are searched for with."""
     signals: dict[str, float] = Field(default_factory=dict)
     """Weights of signals that the recall was given; they hold for the rounds after it, too."""
+    as_of: int | None = None
+    """The log position it shows the memory at; None: as it was when it was recalled, and advice is of today."""
     evidence: Evidence | None = None
     """What the search for missing evidence did; None where it was not asked for."""
 

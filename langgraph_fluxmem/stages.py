@@ -15,7 +15,7 @@ from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.consolidation import Means, consolidate
 from langgraph_fluxmem.consolidation.run import Progress
 from langgraph_fluxmem.edits import Applied, NodeWrite, Plan
-from langgraph_fluxmem.errors import ConfigError, ForeignMemoryError, InvalidContentError
+from langgraph_fluxmem.errors import ConfigError, FeedbackError, ForeignMemoryError, InvalidContentError
 from langgraph_fluxmem.evidence import check_rounds
 from langgraph_fluxmem.gate import notes
 from langgraph_fluxmem.namespaces import check_namespace
@@ -89,9 +89,10 @@ class Stages:
         signals: Mapping[str, float] | None = None,
         evidence: int | None = None,
         branch: Branch = ANYBODY,
+        as_of: int | None = None,
         repair: Mapping[str, Any] | None = None,
     ) -> Stage:
-        """Form an `Activation`; `branch` is the one that reads."""
+        """Form an `Activation`; `branch` is the one that reads, `as_of` the position of the ledger it is run on, where that is a past one."""
         situation = query if isinstance(query, Situation) else Situation(task=_query(query))
         check_text(situation.task, "the query")
         preset_of(self.config.preset if preset is None else preset)
@@ -106,6 +107,7 @@ class Stages:
             repair=dict(repair or {}),
             preset=self.config.preset if preset is None else preset,
             signals=dict(signals or {}),
+            as_of=as_of,
         )
         rounds = None if evidence is None else check_rounds(evidence)
         return (yield from self._formed(activation, branch=branch, evidence=rounds))
@@ -146,6 +148,8 @@ class Stages:
             return (yield from episodes.judge(target, feedback, namespace=where, provenance=provenance))
         if not isinstance(target, Activation):
             raise InvalidContentError(f"learn() got a {type(target).__name__}; give the activation, or the id of an episode or a run")
+        if target.as_of is not None:
+            raise FeedbackError(f"this activation shows the memory as of position {target.as_of}; learn from one that was recalled now")
         yield from refinement.check_ids(target, (*feedback.used, *feedback.harmful), self.memory)
         if not self.config.learning:
             return Applied("", target.position, duplicate=True)

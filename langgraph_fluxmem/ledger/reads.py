@@ -50,6 +50,15 @@ def is_live(op: ColumnElement[Any], at: str | None = None) -> ColumnElement[bool
     return live if at is None else and_(op <= bindparam(at, type_=BigInteger), live)
 
 
+def _named(at: int | None) -> str | None:
+    """The parameter that a statement takes a position by."""
+    return None if at is None else "at"
+
+
+def _with_at(params: dict[str, Any], at: int | None) -> dict[str, Any]:
+    return params if at is None else {**params, "at": at}
+
+
 def current_condition(version: FromClause, at: str | None = None) -> ColumnElement[bool]:
     """`version` (nodes or an alias) is live and no live version of its node is later."""
     later = nodes.alias("later")
@@ -145,14 +154,21 @@ def _current_nodes(*, kinds: bool, at: bool, bodies: bool) -> Statement:
     return Statement(query.order_by(nodes.c.seq))
 
 
-def _current_by(found: ColumnElement[bool]) -> Any:
+def _current_by(found: ColumnElement[bool], at: str | None) -> Any:
     return _select_nodes().where(
         found,
         nodes.c.tombstone == literal_column("0"),
         nodes.c.erased_by.is_(None),
         or_(nodes.c.expires_at.is_(None), nodes.c.expires_at > bindparam("now")),
-        current_condition(nodes),
+        current_condition(nodes, at),
     )
+
+
+@functools.cache
+def _current(at: str | None) -> Statement:
+    # Two halves, because one OR would be answered by reading the whole namespace.
+    by_key, by_node = any_of(nodes.c.key, "keys"), and_(nodes.c.key.is_(None), any_of(nodes.c.node, "keys"))
+    return Statement(union_all(_current_by(by_key, at), _current_by(by_node, at)))
 
 
 _LOAD = Statement(
@@ -174,10 +190,6 @@ _NEWEST_BODIES = Statement(
     .limit(bindparam("max"))
 )
 _ERASED = Statement(select(nodes.c.id).where(nodes.c.erased_by > bindparam("after")))
-# Two halves, because one OR would be answered by reading the whole namespace.
-_CURRENT = Statement(
-    union_all(_current_by(any_of(nodes.c.key, "keys")), _current_by(and_(nodes.c.key.is_(None), any_of(nodes.c.node, "keys"))))
-)
 
 
 def current_nodes(session: Session, ns: int, *, after: int, kinds: Sequence[str] | None, at: int | None, bodies: bool) -> list[NodeRow]:
@@ -225,36 +237,51 @@ def _texts(texts: str) -> tuple[Text, ...]:
     return tuple([Text(*text) for text in json.loads(texts)])
 
 
-def current(session: Session, ns: int, keys: Sequence[str], now: float) -> dict[str, NodeRow]:
-    found = (_node_row(row) for row in session.all(_CURRENT, {"ns": ns, "keys": session.list(keys), "now": now}))
+def current(session: Session, ns: int, keys: Sequence[str], now: float, at: int | None = None) -> dict[str, NodeRow]:
+    params = {"ns": ns, "keys": session.list(keys), "now": now}
+    found = (_node_row(row) for row in session.all(_current(_named(at)), _with_at(params, at)))
     return {row.key: row for row in sorted(found, key=lambda row: row.op)}
 
 
 # ------------------------------------------------------------------------------------------------- edges, evidence, vectors
-_EDGES = Statement(
-    select(edges.c.id, edges.c.kind, edges.c.src, edges.c.dst, edges.c.weight, edges.c.op, operations.c.commit_id)
-    .join(operations, operations.c.position == edges.c.op)
-    .where(edges.c.ns == bindparam("ns"), edges.c.op > bindparam("after"), is_live(edges.c.op))
-    .order_by(edges.c.op, edges.c.ordinal)
-)
-_RESET = (
-    select(func.coalesce(func.max(nodes.c.op), 0))
-    .where(
-        nodes.c.ns == bindparam("ns"),
-        nodes.c.node == literal_column(f"'{RESET}'"),
-        nodes.c.kind == literal_column("'mark'"),
-        is_live(nodes.c.op),
+@functools.cache
+def _edges(at: str | None) -> Statement:
+    return Statement(
+        select(edges.c.id, edges.c.kind, edges.c.src, edges.c.dst, edges.c.weight, edges.c.op, operations.c.commit_id)
+        .join(operations, operations.c.position == edges.c.op)
+        .where(edges.c.ns == bindparam("ns"), edges.c.op > bindparam("after"), is_live(edges.c.op, at))
+        .order_by(edges.c.op, edges.c.ordinal)
     )
-    .scalar_subquery()
-)
-"""Position of the last live reset of learning: earlier evidence does not count."""
-_LAST_RESET = Statement(select(_RESET))
-_EVIDENCE = Statement(
-    select(evidence.c.target, evidence.c.activation, evidence.c.channel, evidence.c.weight, evidence.c.op, operations.c.commit_id)
-    .join(operations, operations.c.position == evidence.c.op)
-    .where(evidence.c.ns == bindparam("ns"), evidence.c.op > bindparam("after"), evidence.c.op > _RESET, is_live(evidence.c.op))
-    .order_by(evidence.c.op)
-)
+
+
+def _reset(at: str | None) -> Any:
+    """Position of the last live reset of learning: earlier evidence does not count."""
+    return (
+        select(func.coalesce(func.max(nodes.c.op), 0))
+        .where(
+            nodes.c.ns == bindparam("ns"),
+            nodes.c.node == literal_column(f"'{RESET}'"),
+            nodes.c.kind == literal_column("'mark'"),
+            is_live(nodes.c.op, at),
+        )
+        .scalar_subquery()
+    )
+
+
+_LAST_RESET = Statement(select(_reset(None)))
+
+
+@functools.cache
+def _evidence(at: str | None) -> Statement:
+    return Statement(
+        select(evidence.c.target, evidence.c.activation, evidence.c.channel, evidence.c.weight, evidence.c.op, operations.c.commit_id)
+        .join(operations, operations.c.position == evidence.c.op)
+        .where(evidence.c.ns == bindparam("ns"), evidence.c.op > bindparam("after"))
+        .where(evidence.c.op > _reset(at), is_live(evidence.c.op, at))
+        .order_by(evidence.c.op)
+    )
+
+
 _VECTORS = Statement(
     select(vectors.c.hash, vectors.c.vector).where(
         vectors.c.ns == bindparam("ns"), any_of(vectors.c.hash, "hashes"), vectors.c.fingerprint == bindparam("fingerprint")
@@ -262,12 +289,12 @@ _VECTORS = Statement(
 )
 
 
-def edge_rows(session: Session, ns: int, after: int) -> list[EdgeRow]:
-    return [EdgeRow(*row) for row in session.all(_EDGES, {"ns": ns, "after": after})]
+def edge_rows(session: Session, ns: int, after: int, at: int | None = None) -> list[EdgeRow]:
+    return [EdgeRow(*row) for row in session.all(_edges(_named(at)), _with_at({"ns": ns, "after": after}, at))]
 
 
-def evidence_rows(session: Session, ns: int, after: int) -> list[EvidenceRow]:
-    return [EvidenceRow(*row) for row in session.all(_EVIDENCE, {"ns": ns, "after": after})]
+def evidence_rows(session: Session, ns: int, after: int, at: int | None = None) -> list[EvidenceRow]:
+    return [EvidenceRow(*row) for row in session.all(_evidence(_named(at)), _with_at({"ns": ns, "after": after}, at))]
 
 
 def vector_rows(session: Session, ns: int, hashes: Sequence[str], fingerprint: str) -> dict[str, NDArray[np.float32]]:
@@ -410,7 +437,7 @@ def last_reset(session: Session, ns: int) -> int:
     return int(found[0]) if found else 0
 
 
-def _select_commits() -> Select[Any]:
+def _select_commits(at: str | None = None) -> Select[Any]:
     return (
         select(
             commits.c.id,
@@ -421,7 +448,7 @@ def _select_commits() -> Select[Any]:
             operations.c.id.label("operation"),
             operations.c.at,
             commits.c.seen,
-            exists().where(dead.c.op == commits.c.op, dead.c.until.is_(None)).label("undone"),
+            commits.c.op.in_(dead_operations(at)).label("undone"),
             *(operations.c[name] for name in PROVENANCE),
         )
         .join(operations, operations.c.position == commits.c.op)
@@ -430,7 +457,12 @@ def _select_commits() -> Select[Any]:
     )
 
 
-_COMMITS = Statement(_select_commits().where(commits.c.ns == bindparam("ns"), commits.c.op > bindparam("after")))
+@functools.cache
+def _commits(at: str | None) -> Statement:
+    query = _select_commits(at).where(commits.c.ns == bindparam("ns"), commits.c.op > bindparam("after"))
+    return Statement(query if at is None else query.where(commits.c.op <= bindparam("at", type_=BigInteger)))
+
+
 _COMMITS_NAMED = Statement(_select_commits().where(commits.c.ns == bindparam("ns"), any_of(commits.c.id, "ids")))
 _COMMITS_OF_EPISODE_ANYWHERE = Statement(_select_commits().where(commits.c.episode == bindparam("episode")))
 _COMMITS_OF_EPISODE = Statement(_select_commits().where(commits.c.ns == bindparam("ns"), commits.c.episode == bindparam("episode")))
@@ -446,8 +478,8 @@ def _commit_rows(found: list[tuple[Any, ...]]) -> list[CommitRow]:
     return rows
 
 
-def commit_rows(session: Session, ns: int, after: int) -> list[CommitRow]:
-    return _commit_rows(session.all(_COMMITS, {"ns": ns, "after": after}))
+def commit_rows(session: Session, ns: int, after: int, at: int | None = None) -> list[CommitRow]:
+    return _commit_rows(session.all(_commits(_named(at)), _with_at({"ns": ns, "after": after}, at)))
 
 
 def commits_named(session: Session, ns: int, ids: Sequence[str]) -> list[CommitRow]:
