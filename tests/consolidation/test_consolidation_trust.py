@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langgraph.graph import START, StateGraph
+from langgraph.graph.message import MessagesState
 
-from langgraph_fluxmem import Episode, Feedback, FluxMem, Step
+from langgraph_fluxmem import Episode, Feedback, FluxMem, FluxMemState, Step
 from langgraph_fluxmem.learning import record, steps_of
 from langgraph_fluxmem.schema import Origin
+from langgraph_fluxmem.testing.models import ScriptedChatModel
 from langgraph_fluxmem.trace import appended
 from langgraph_fluxmem.trace import steps_of as traced
 
@@ -78,3 +83,27 @@ def test_origins_are_kept_by_every_form_of_an_episode():
 
 def test_origins_leave_the_identity_of_an_episode_alone(mem: FluxMem):
     assert mem.commit(login(1), namespace=HERE) == mem.commit(told(login(1), "user"), namespace=HERE)
+
+
+class State(MessagesState, FluxMemState):
+    """Of the graph below."""
+
+
+@pytest.mark.parametrize(("feedback", "origin"), [(None, "model"), ({"outcome": "success", "origin": "user", "done": True}, "user")])
+def test_a_graph_says_whose_word_an_outcome_is(tmp_path: Path, feedback: Any, origin: str):
+    model = ScriptedChatModel(answer=lambda *_: {"outcome": "success", "detail": "the page says it went well"})
+    with FluxMem.open(tmp_path / "m", chroma="off", model=model) as mem:
+        nodes = mem.nodes(self_check=True)
+        builder = StateGraph(State)
+        for name in ("retrieve", "refine", "commit_episode"):
+            builder.add_node(name, getattr(nodes, name))
+        builder.add_node("judge", lambda _: {"memory_feedback": feedback})
+        builder.add_edge(START, "retrieve").add_edge("retrieve", "judge").add_edge("judge", "refine").add_edge("refine", "commit_episode")
+        call = AIMessage("", tool_calls=[{"name": "send", "args": {"to": "Bob"}, "id": "1"}])
+        given = [HumanMessage("send the report"), call, ToolMessage("TASK COMPLETED SUCCESSFULLY", tool_call_id="1"), AIMessage("done")]
+        builder.compile().invoke({"messages": given})
+        (row,) = mem.engine.ledger.nodes(("memories",), kinds=("episode",))
+        assert row.body is not None
+        assert row.body["outcome"] == "success"
+        assert row.body["origins"] == {"outcome": origin}
+        assert row.body["steps"][-1]["origins"] == {"result": "agent"}
