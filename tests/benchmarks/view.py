@@ -129,9 +129,9 @@ def measure(things: int, screens: Path | None = None) -> dict[str, Any]:
                 browser.open("about:blank", "")
                 browser.open(server.url)
                 browser.until("performance.getEntriesByName('drawn').length")
-                row["first_paint_ms"] = browser.run(
-                    "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? performance.getEntriesByType('paint')[0].startTime"
-                )
+                painted = "performance.getEntriesByName('first-contentful-paint')"
+                browser.until(f"{painted}.length")
+                row["first_paint_ms"] = browser.run(f"{painted}[0].startTime")
                 row["drawn_ms"] = browser.run("performance.getEntriesByName('drawn')[0].startTime")
                 row |= _panned(browser)
                 row["slider_ms"] = statistics.median(

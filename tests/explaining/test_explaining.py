@@ -142,6 +142,23 @@ def test_steps_and_skills_name_their_evidence(mem: FluxMem) -> None:
     assert [episode.without for episode in found.reasons if episode.what == "episode"] == [1, 2, 3]
 
 
+def test_a_mature_skill_that_answers_alone_is_told(mem: FluxMem) -> None:
+    fact = mem.remember(FACTS, namespace=ADA)[4]
+    for part in (range(12), range(12, 24)):
+        for number in part:
+            steps = (Step(action=f"open order {number}"), Step(observation="an order", action=f"refund order {number}", used=(fact,)))
+            mem.commit(Episode(id=f"ep{number}", task=f"refund order {number}", steps=steps, outcome="success"), namespace=ADA)
+        mem.consolidate(namespace=ADA)
+    activation = mem.recall("refund order 7", namespace=ADA)
+    assert activation.skills[0].status == "mature"
+    found = of_recall(mem, activation)
+    assert found.fast == activation.skills[0].id
+    assert [reason.id for reason in found.reasons if reason.what == "fact"] == [fact]
+    assert found.missed, "without the skill there would have been a search"
+    assert "without a search" in str(found)
+    assert "without a search" in found._repr_html_()
+
+
 def test_a_fact_of_another_namespace_and_repairs(mem: FluxMem) -> None:
     shared = mem.remember("The team plan has ten seats.", namespace=("acme", "shared"))[0]
     mem.remember(FACTS, namespace=ADA)

@@ -165,6 +165,36 @@ def test_keys_move_zoom_and_change_how_it_looks(page: Browser) -> None:
     page.until("!document.getElementById('keys').open")
 
 
+def test_a_drag_moves_the_last_drawing_where_a_new_one_takes_long(page: Browser) -> None:
+    page.run(
+        "(() => { const d = fluxmem.drawing; d.draw(); d.kept.getContext('2d').drawImage(d.canvas, 0, 0); d.keptAt = d.transform; d.cost = 99;"
+        " const draw = d.draw.bind(d); window.full = 0; d.draw = () => { window.full++; draw(); }; window.begun = d.transform.x; })()"
+    )
+    page.mouse("mouseMoved", 600, 500)
+    page.mouse("mousePressed", 600, 500, button="left", buttons=1, clickCount=1)
+    for at in range(12):
+        page.mouse("mouseMoved", 600 + 5 * at, 500, button="left", buttons=1)
+    assert page.run("[window.full <= 1, fluxmem.drawing.transform.x > window.begun + 20]") == [True, True]
+    page.mouse("mouseReleased", 655, 500, button="left", clickCount=1)
+    page.until("window.full >= 1")
+
+
+@pytest.mark.parametrize("many", [0, 1, 2, 4])
+def test_a_memory_with_hardly_anything_in_it(browser: Browser, tmp_path: Path, many: int) -> None:
+    browser.problems.clear()
+    with FluxMem.open(tmp_path / "m", chroma="off") as fresh:
+        for number in range(many):
+            fresh.store.put(ADA, f"key {number}", {"text": f"thing {number}"}, index=False if number % 2 else None)
+        with ViewServer(fresh, ADA) as running:
+            browser.open("about:blank", "")
+            browser.open(running.url)
+            assert browser.run(SHOWN) == many
+            for key in ("l", "0", " ", "]", "/"):
+                browser.key(key)
+            assert ("Nothing has been remembered" in browser.run("document.getElementById('note').innerText")) == (not many)
+    assert browser.problems == []
+
+
 def test_stored_text_is_text(page: Browser) -> None:
     nodes = page.run("[...fluxmem.memory.nodes.title.keys()].filter((n) => fluxmem.memory.nodes.title[n].includes('<script>'))")
     assert len(nodes) >= 2

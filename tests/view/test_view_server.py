@@ -6,6 +6,9 @@ import http.client
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -222,6 +225,24 @@ def test_a_picture_follows_memory(mem: FluxMem, tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------- the command
+def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
+    place = str(tmp_path / "m")
+    with FluxMem.open(place, chroma="off") as fresh:
+        fresh.remember("Ada is on the team plan.", namespace=ADA)
+    command = [sys.executable, "-m", "langgraph_fluxmem", "view", place, "--no-browse"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        said = running.stdout.readline()
+        where = re.fullmatch(r"acme.ada at http://127.0.0.1:(\d+)/#token=(\S+)\n", said)
+        assert where is not None, (said, running.stderr)
+        connection = http.client.HTTPConnection("127.0.0.1", int(where[1]), timeout=30)
+        connection.request("GET", "/api/graph", headers={"Authorization": f"Bearer {where[2]}"})
+        assert json.loads(connection.getresponse().read())["nodes"]["title"] == ["Ada is on the team plan."]
+        connection.close()
+        running.send_signal(signal.SIGINT)
+        assert running.wait(30) == 0
+
+
 def test_the_command_wants_one_namespace_and_writes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = str(tmp_path / "m")
     with FluxMem.open(place, chroma="off") as fresh:

@@ -53,6 +53,7 @@ class Drawing {
     const ratio = Math.min(2, devicePixelRatio || 1), { clientWidth: wide, clientHeight: tall } = this.canvas;
     if (!wide || !tall) return;
     this.ratio = ratio; this.wide = wide; this.tall = tall; this.left = wide > 700 ? LEGEND : MARGIN;
+    this.keptAt = null;
     for (const canvas of [this.canvas, this.kept]) { canvas.width = Math.round(wide * ratio); canvas.height = Math.round(tall * ratio); }
     if (!this.fitted) { this.fitted = true; this.fit(false); }
     this.draw();
