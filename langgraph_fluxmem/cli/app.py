@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from langgraph_fluxmem.cli import show
+from langgraph_fluxmem.cli.migrate import migrate
 from langgraph_fluxmem.cli.place import found_namespaces, namespace_of, opened
 from langgraph_fluxmem.errors import FluxMemError, UnknownIdError
 
@@ -17,6 +18,8 @@ FOUND = 3
 """Exit status of `verify` and `doctor` when something is wrong."""
 
 app = typer.Typer(name="fluxmem", no_args_is_help=True, help=__doc__, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+app.add_typer(migrate, name="migrate")
 
 Directory = Annotated[str, typer.Argument(help="The memory's directory, or the address of its database.", envvar="FLUXMEM_DIR")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
