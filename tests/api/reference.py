@@ -22,6 +22,7 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "langgraph_fluxmem.schema",
         ("RecalledFact", "RecalledStep", "RecalledEpisode", "RecalledSkill", "Why", "Advice", "Evidence", "TentativeEdit", "Provenance"),
     ),
+    ("As of an earlier moment", "langgraph_fluxmem.past", ("PastMemory",)),
     ("Options of `open`", "langgraph_fluxmem.config", ("Config",)),
     (
         "Faces",

@@ -38,4 +38,4 @@ def test_every_call_has_its_twin_with_the_same_arguments() -> None:
         ours, theirs = (inspect.signature(getattr(FluxMem, which)) for which in (name[1:], name))
         assert ours.parameters.items() == theirs.parameters.items(), name
     alone = {name for name in public if f"a{name}" not in public and name not in twins}
-    assert alone <= {"nodes", "as_retriever", "on_event"}, "what does no IO needs no twin"
+    assert alone <= {"nodes", "as_retriever", "on_event", "as_of"}, "what does no IO needs no twin"
