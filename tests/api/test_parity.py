@@ -162,11 +162,11 @@ def test_many_event_loops_use_one_memory(tmp_path: Path) -> None:
     with FluxMem.open(tmp_path / "m", chroma="off") as mem:
 
         async def work(loop: int) -> None:
-            await mem.aremember([f"loop {loop} fact {number}" for number in range(5)])
-            await asyncio.gather(*(mem.acommit(Episode(task=f"loop {loop} task {number}", id=f"{loop}-{number}")) for number in range(5)))
+            await mem.aremember([f"loop a{loop} fact b{number}" for number in range(5)])
+            await asyncio.gather(*(mem.acommit(Episode(task=f"loop a{loop} task b{number}", id=f"{loop}-{number}")) for number in range(5)))
             await mem.store.aput(HERE, f"k{loop}", {"text": f"loop {loop}"})
-            found = await asyncio.gather(*(mem.arecall(f"loop {loop} fact {number}", k=1) for number in range(5)))
-            assert [activation.facts[0].content for activation in found] == [f"loop {loop} fact {number}" for number in range(5)]
+            found = await asyncio.gather(*(mem.arecall(f"loop a{loop} fact b{number}", k=1) for number in range(5)))
+            assert [activation.facts[0].content for activation in found] == [f"loop a{loop} fact b{number}" for number in range(5)]
 
         def in_a_loop(loop: int) -> None:
             try:
