@@ -370,18 +370,21 @@ class FluxMem(KeptMemory, QuarantineCalls):
         """Why an activation holds what it holds, or what an id names: of a version, node, step, episode, run or commit. Writes nothing.
 
         Of an activation: each signal's share, the past tasks that speak for a thing with the evidence and the operations behind them, and
-        what the same recall would bring had nothing been learned (`RecallExplanation`). Of an id: versions, origin, edges, evidence and
+        what the same recall would bring had nothing been learned (`RecallExplanation`), all of it on the memory as it was when it was
+        recalled. Of an id: versions, origin, edges, evidence and
         what rests on it (`NodeExplanation`). Either is an object; ``str`` of it is text, and a notebook shows it as HTML. `namespace`
         narrows an id to what stands there.
 
         Raises:
             UnknownIdError: nothing is called so, or in several namespaces. ForeignMemoryError: an activation of another memory.
         """
-        return self._run(self.stages.explain(target, namespace=namespace))
+        at = self._run(self.stages.recalled_at(target))
+        return self._run(self.stages.explain(target, namespace=namespace), at)
 
     async def aexplain(self, target: Activation | str, *, namespace: Sequence[str] | None = None) -> Explanation:
         """Async twin of `explain`."""
-        return await self._arun(self.stages.explain(target, namespace=namespace))
+        at = await self._arun(self.stages.recalled_at(target))
+        return await self._arun(self.stages.explain(target, namespace=namespace), at)
 
     def verify(self) -> list[str]:
         """Compare every projection with the ledger, and the ledger with itself: one line for each difference, none when all is well."""

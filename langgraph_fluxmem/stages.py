@@ -6,7 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langgraph_fluxmem import activation as forming
 from langgraph_fluxmem import episodes, formation, ingestion, refinement
@@ -28,6 +28,9 @@ from langgraph_fluxmem.schema import RESET, Action, Activation, Advice, Episode,
 from langgraph_fluxmem.signals import weights_of
 from langgraph_fluxmem.text import check_text
 from langgraph_fluxmem.topics import topics
+
+if TYPE_CHECKING:
+    from langgraph_fluxmem.engine import Engine
 
 Advisor = Callable[[Activation, Sequence[Action]], list[Advice]]
 
@@ -196,6 +199,17 @@ class Stages:
     def topics(self, *, namespace: Sequence[str], limit: int) -> Stage:
         """The weightiest topics of a namespace."""
         return (yield from topics(check_namespace(namespace), limit))
+
+    def recalled_at(self, target: Activation | str) -> Stage:
+        """The log position to explain an activation at: where it was recalled, if its namespaces have changed since and the log still tells; None: now."""
+        if not isinstance(target, Activation) or target.as_of is not None:
+            return target.as_of if isinstance(target, Activation) else None
+
+        def look(engine: Engine) -> int | None:
+            head = max(engine.ledger.head(namespace) for namespace in (target.namespace, *target.also))
+            return target.position if head > target.position >= engine.ledger.horizon() else None
+
+        return (yield Call(look))
 
     def explain(self, target: Activation | str, *, namespace: Sequence[str] | None) -> Stage:
         """Why an activation holds what it holds, or what an id names."""

@@ -71,13 +71,15 @@ class Viewer:
         found = self._mem.explain(id, namespace=self._namespace)
         return {**found.model_dump(mode="json"), "told": str(found)}
 
-    def recall(self, query: str, k: int) -> dict[str, Any]:
-        """What comes to mind for a query, and why.
+    def recall(self, query: str, k: int, at: int | None = None) -> dict[str, Any]:
+        """What comes to mind for a query, and why; with `at`, what came to mind as of that position of the log.
 
         Raises:
-            InvalidContentError: an empty query.
+            InvalidContentError: an empty query. LedgerError: that part of the log was compacted.
         """
-        found = self._mem.explain(self._mem.recall(query, namespace=self._namespace, k=k))
+        past = at is not None and at < self._mem.engine.ledger.head(self._namespace)
+        reader = self._mem.as_of(position=at) if past else self._mem
+        found = self._mem.explain(reader.recall(query, namespace=self._namespace, k=k))
         assert isinstance(found, RecallExplanation)
         return {**found.model_dump(mode="json"), "told": str(found)}
 
@@ -179,8 +181,10 @@ class _Handler(BaseHTTPRequestHandler):
             elif path == "/api/node":
                 found = viewer.node(asked.get("id", ""))
             elif path == "/api/recall":
-                k = asked.get("k", "10")
-                found = viewer.recall(asked.get("q", ""), min(MOST, max(1, int(k) if k.isdecimal() else 10)))
+                k, at = asked.get("k", "10"), asked.get("at", "")
+                found = viewer.recall(
+                    asked.get("q", ""), min(MOST, max(1, int(k) if k.isdecimal() else 10)), int(at) if at.isdecimal() else None
+                )
             else:
                 return self._say(404, "nothing is here")
         except UnknownIdError as error:

@@ -170,12 +170,26 @@ def test_a_fact_of_another_namespace_and_repairs(mem: FluxMem) -> None:
     assert str(found).count("repaired:") == len(again.edits)
 
 
-def test_an_explanation_says_when_memory_has_changed_since(mem: FluxMem) -> None:
-    mem.remember(FACTS, namespace=ADA)
-    activation = mem.recall(QUERY, namespace=ADA)
-    assert "changed since" not in str(mem.explain(activation))
-    mem.remember("Something new.", namespace=ADA)
-    assert "changed since" in str(mem.explain(activation))
+def test_an_explanation_is_of_the_memory_that_was_recalled_from(mem: FluxMem) -> None:
+    ids, last = taught(mem)
+    refunds(mem)
+    activation = mem.recall(QUERY, namespace=ADA, k=3)
+    before = of_recall(mem, activation)
+    mem.undo(last)
+    mem.learn(mem.recall(QUERY, namespace=ADA), Feedback(outcome="success", used=[ids[2]], harmful=[ids[4]]))
+    mem.consolidate(namespace=ADA)
+    mem.remember("Which plan she is on was asked.", namespace=ADA)
+    assert of_recall(mem, activation) == before
+    assert of_recall(mem, mem.recall(QUERY, namespace=ADA, k=3)) != before
+
+
+def test_a_recall_in_the_past_is_explained_there(mem: FluxMem) -> None:
+    _, last = taught(mem)
+    refunds(mem)
+    then = mem.as_of(commit=last).recall("refund order 17", namespace=ADA, k=3)
+    found = of_recall(mem, then)
+    assert {reason.what for reason in found.reasons} == {"fact"}
+    assert found.position == found.head
 
 
 def test_an_activation_from_a_graph_s_state_is_explained(mem: FluxMem) -> None:

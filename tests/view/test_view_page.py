@@ -128,6 +128,19 @@ def test_recall_lights_what_comes_and_says_why(page: Browser) -> None:
     assert page.run("fluxmem.drawing.selected") in page.run("fluxmem.lit().concat([fluxmem.drawing.selected])")
 
 
+def test_a_recall_in_the_past_is_of_the_past(page: Browser) -> None:
+    page.run("fluxmem.timeline.set(1)")  # the facts, and nothing learned
+    page.key("r")
+    page.type("refund order 44")
+    page.key("Enter")
+    page.until("document.querySelector('.callout')")
+    told = panel(page)
+    assert "recall as of #" in told
+    assert "Learning changed nothing" in told
+    assert "Episodes" not in told
+    assert page.run("fluxmem.timeline.value") == 1
+
+
 def test_a_click_opens_a_node(page: Browser) -> None:
     node = int(page.run("fluxmem.memory.nodes.layer.indexOf(3)"))
     x, y = page.run(

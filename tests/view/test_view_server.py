@@ -128,6 +128,8 @@ def test_wrong_questions_are_answered_in_words(server: ViewServer) -> None:
     assert ask(server, "/api/node?id=nobody")[0] == 404
     assert ask(server, "/api/recall?q=")[0] == 400
     assert ask(server, "/api/recall?q=refund&k=-3")[0] == 200
+    assert ask(server, "/api/recall?q=refund&at=-3")[0] == 200
+    assert ask(server, "/api/recall?q=refund&at=99999999999")[0] == 200
     assert ask(server, "/api/" + "x" * 9000)[0] == 414
     assert ask(server, "/../../etc/passwd")[0] == 404
     for path in ("/api/node?id=nobody", "/api/recall?q=", "/nothing"):
@@ -146,6 +148,7 @@ def test_nothing_of_another_namespace_is_in_any_answer(mem: FluxMem, server: Vie
     own = {row.id for row in ledger.nodes(ADA)} | {row.id for row in ledger.operations(ADA, limit=1000)}
     paths = ["/", "/app.js", "/style.css", "/api/graph", "/api/head", "/nothing"]
     paths += [f"/api/recall?k=50&q={quote(query)}" for query in (MARK, "refund", "refund 3", f"{MARK} refund 1", "who asked about a seat?")]
+    paths += [f"/api/recall?k=50&q=refund&at={position}" for position in range(0, ledger.head() + 1, 5)]
     paths += [f"/api/node?id={quote(id)}" for id in sorted(own | theirs)]
     paths += [f"/api/node?id={quote(f'{MARK}-{number}')}" for number in range(6)]
     answers = {path: ask(server, path)[2] for path in paths}

@@ -40,8 +40,10 @@
     if (!query.trim()) return;
     by("r").blur(); panel.waiting("Recalling …");
     try {
-      const found = await Source.recall(query);
-      timeline.stop(); timeline.set(timeline.last);
+      timeline.stop();
+      const past = timeline.value < timeline.last && !Source.alone;
+      const found = await Source.recall(query, past ? timeline.position() : null);
+      if (!past) timeline.set(timeline.last);
       const numbers = new Set(), paths = new Set();
       const edge = (a, b) => { if (a === undefined || b === undefined) return; memory.ties[a].forEach((one) => { if (memory.edges.from[one] === b || memory.edges.to[one] === b) paths.add(one); }); };
       const number_ = (id) => memory.number.get(nodeOf(id));
@@ -54,7 +56,7 @@
       for (const a of numbers) for (const one of memory.ties[a]) if (numbers.has(memory.edges.from[one]) && numbers.has(memory.edges.to[one]) && memory.edges.kind[one] !== "PART_OF") paths.add(one);
       drawing.selected = -1; light([...numbers], paths);
       drawing.pulse([...numbers]); if (numbers.size) drawing.fit(true, numbers);
-      panel.recalled(found);
+      panel.recalled(found, past);
     } catch (error) { panel.failed(error); }
   }
   function hover(node, event) {

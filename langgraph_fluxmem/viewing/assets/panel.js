@@ -98,10 +98,10 @@ class Panel {
       make("td", {}, make("button", { class: "close", type: "button", title: moment(row.at), onclick: () => this.told.go(row.position) }, row.verb + " #" + row.position)))));
   }
   /* --------------------------------------------------------------------------------------------------------------- recall */
-  recalled(found) {
+  recalled(found, past) {
     const facts = found.reasons.filter((one) => one.what === "fact"), fresh = facts.filter((one) => one.without === null).length, moved = facts.filter((one) => one.without !== null && one.without !== one.rank).length;
     const said = [fresh ? `${fresh} of ${facts.length} facts came by what was learned` : "", moved ? `${moved} changed rank` : "", found.missed.length ? `${found.missed.length} would have come instead` : ""].filter(Boolean).join(", ");
-    const parts = [this.head("skill", "recall"), make("h2", {}, found.query), make("p", { class: "callout" }, (said || "Learning changed nothing in the order of the facts") + ".")];
+    const parts = [this.head("skill", past ? `recall as of #${found.position}` : "recall"), make("h2", {}, found.query), make("p", { class: "callout" }, (said || "Learning changed nothing in the order of the facts") + ".")];
     if (found.fast) parts.push(make("p", {}, "A mature skill answered without a search."));
     const shifted = found.moved.filter((one) => Math.abs(one.in_force - one.configured) >= 0.005);
     if (shifted.length) parts.push(make("p", { class: "soft" }, `Weights moved by ${found.judged} judged recalls: ` + shifted.map((one) => `${one.signal} ${one.configured.toFixed(2)} → ${one.in_force.toFixed(2)}`).join(", ")));

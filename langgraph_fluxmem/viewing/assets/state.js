@@ -21,8 +21,8 @@ const Source = (() => {
     graph: async () => embedded ? embedded.graph : ask("/api/graph"),
     head: async () => ask("/api/head"),
     node: async (id) => embedded ? embedded.explained[id] || null : ask("/api/node", { id }),
-    async recall(query) {
-      if (!embedded) return ask("/api/recall", { q: query, k: 10 });
+    async recall(query, at) {
+      if (!embedded) return ask("/api/recall", { q: query, k: 10, ...(at === null ? {} : { at }) });
       const found = embedded.recalls[query];
       if (!found) throw new Error("This file holds no answer to that; it has: " + (Object.keys(embedded.recalls).join(" | ") || "none"));
       return found;
