@@ -127,7 +127,7 @@ class KeptMemory(OpenMemory):
         self,
         place: Place,
         *,
-        into: Mapping[Sequence[str], Sequence[str]] | None = None,
+        into: Mapping[tuple[str, ...], Sequence[str]] | None = None,
         reembed: bool = False,
         progress: Progress | None = None,
     ) -> Imported:
@@ -147,7 +147,7 @@ class KeptMemory(OpenMemory):
         self,
         place: Place,
         *,
-        into: Mapping[Sequence[str], Sequence[str]] | None = None,
+        into: Mapping[tuple[str, ...], Sequence[str]] | None = None,
         reembed: bool = False,
         progress: Progress | None = None,
     ) -> Imported:

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from langgraph_fluxmem.cli import show
+from langgraph_fluxmem.cli import keeping, show
 from langgraph_fluxmem.cli.migrate import migrate
+from langgraph_fluxmem.cli.options import AsJson, Directory, Embedding, In
 from langgraph_fluxmem.cli.place import found_namespaces, namespace_of, opened
 from langgraph_fluxmem.errors import FluxMemError, UnknownIdError
 
@@ -20,11 +21,6 @@ FOUND = 3
 app = typer.Typer(name="fluxmem", no_args_is_help=True, help=__doc__, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 app.add_typer(migrate, name="migrate")
-
-Directory = Annotated[str, typer.Argument(help="The memory's directory, or the address of its database.", envvar="FLUXMEM_DIR")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-In = Annotated[str | None, typer.Option("--namespace", "-n", help="Labels joined by dots, as in acme.ada.")]
-Embedding = Annotated[str | None, typer.Option(help="The embedding, where it is not one with a name: 'local', 'openai:...'.")]
 
 
 @app.command()
@@ -307,6 +303,9 @@ def schedule(context: typer.Context) -> None:
     parser = argparse.ArgumentParser(prog="python -m langgraph_fluxmem schedule", description=schedule_command.__doc__)
     schedule_command.add_arguments(parser)
     raise typer.Exit(schedule_command.command(parser.parse_args(context.args)))
+
+
+keeping.add_to(app)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -74,7 +74,7 @@ class _State:
         return self.new[namespace][at - 1] if at else 0
 
 
-def import_(place: Place, *, into: Mapping[Sequence[str], Sequence[str]] | None, reembed: bool, progress: Progress | None) -> Stage:
+def import_(place: Place, *, into: Mapping[tuple[str, ...], Sequence[str]] | None, reembed: bool, progress: Progress | None) -> Stage:
     """Read an export into the memory; returns `Imported`.
 
     Raises:
