@@ -5,10 +5,13 @@ A test holds the page to the code, so that a change of a public name or signatur
 
 from __future__ import annotations
 
+import ast
 import enum
 import inspect
 import re
+import textwrap
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +71,27 @@ def _listed(found: re.Match[str]) -> str:
     return f"**{found[1]}:**\n\n" + "\n".join(f"- {line}" if re.match(r"[\w, `]+: ", line) else f"  {line}" for line in lines)
 
 
+def remarks(cls: type[BaseModel]) -> dict[str, str]:
+    """What stands under each field in the source."""
+    found: dict[str, str] = {}
+    for base in (base for base in cls.__mro__ if base.__module__.startswith("langgraph_fluxmem")):
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        for one, after in pairwise(tree.body):
+            if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and isinstance(after, ast.Expr):
+                if isinstance(after.value, ast.Constant) and isinstance(after.value.value, str):
+                    found.setdefault(one.target.id, " ".join(after.value.value.split()).replace("|", "\\|"))
+    return found
+
+
 def fields(cls: type[BaseModel]) -> list[str]:
+    said = remarks(cls)
     rows = []
     for name, field in cls.model_fields.items():
         kind = re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", inspect.formatannotation(field.annotation)).replace("|", "\\|")
         default = "required" if field.is_required() else repr(field.get_default(call_default_factory=True))
-        rows.append(f"| `{name}` | `{kind}` | {f'`{default}`' if default != 'required' else default} |")
-    return ["", "| field | type | default |", "|---|---|---|", *rows] if rows else []
+        shown = default if default == "required" else f"`{default}`"
+        rows.append(f"| `{name}` | `{kind}` | {shown} | {said.get(name, '')} |")
+    return ["", "| field | type | default | |", "|---|---|---|---|", *rows] if rows else []
 
 
 def members(cls: type) -> list[str]:
