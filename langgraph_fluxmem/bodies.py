@@ -112,7 +112,7 @@ class Bodies:
             erased = self._ledger.erased(self._position)
             if erased is None:
                 self._held.clear()
-                self._begun.clear()
+                self._missed.clear()
                 self._bytes = 0
             for version in erased or ():
                 gone = self._held.pop(version, None)

@@ -345,3 +345,22 @@ def test_the_command(mem: FluxMem, tmp_path: Path, capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out)["id"] == ids[4]
     assert main(["explain", ids[4], place]) == 0
     assert "what happened to it" in capsys.readouterr().out
+
+
+def test_what_was_compacted_away_is_not_told_and_the_rest_is(mem: FluxMem) -> None:
+    ids, last = taught(mem)
+    refunds(mem, ids[4])
+    for text in ("on the free plan", "on the team plan"):
+        mem.store.put(ADA, "plan", {"text": text})
+    activation = mem.recall(QUERY, namespace=ADA, k=3)
+    mem.undo(last)
+    mem.consolidate(namespace=ADA)
+    before = {row.id: of_id(mem, row.id) for row in mem.engine.ledger.nodes(ADA)}
+    mem.compact(keep=0)
+    assert "changed since" in str(mem.explain(activation))
+    for id, was in before.items():
+        found = of_id(mem, id)
+        assert (found.content, found.evidence, found.state) == (was.content, was.evidence, "current")
+        assert [version.id for version in found.versions] == [version.id for version in was.versions if version.state == "current"]
+        assert found.text()
+    assert not any(not proof.counts for id in before for proof in of_id(mem, id).proofs)

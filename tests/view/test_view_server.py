@@ -216,6 +216,18 @@ def test_the_same_memory_is_drawn_the_same_and_a_limit_keeps_skills(mem: FluxMem
     assert max(map(abs, few["nodes"]["x"])) < 3000
 
 
+def test_what_was_compacted_is_drawn_as_far_as_it_is_there(tmp_path: Path) -> None:
+    with FluxMem.open(tmp_path / "m", chroma="off") as fresh:
+        fill(fresh)
+        before = picture(fresh, ADA, topics=0)
+        fresh.compact(keep=0)
+        drawn = picture(fresh, ADA, topics=0)
+        now = [id for id, on in zip(before["nodes"]["id"], before["nodes"]["on"], strict=True) if len(on) % 2]
+        assert sorted(drawn["nodes"]["id"]) == sorted(now)
+        assert all(there(on, drawn["head"]) for on in drawn["nodes"]["on"])
+        assert len(drawn["skills"]) == len(before["skills"])
+
+
 def test_a_picture_follows_memory(mem: FluxMem, tmp_path: Path) -> None:
     with FluxMem.open(tmp_path / "m", chroma="off") as fresh, ViewServer(fresh, ADA) as running:
         assert data(running, "/api/graph")["nodes"]["id"] == []
