@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from langgraph_fluxmem.anchors import anchors_of
 from langgraph_fluxmem.index.top import among
 from langgraph_fluxmem.index.view import NamespaceView
-from langgraph_fluxmem.kinds import NAME, NUMBER, OWN, TIME
 from langgraph_fluxmem.lexical import Facts, Sources, Surroundings
 from langgraph_fluxmem.links import Served
 from langgraph_fluxmem.querying import asked_terms, languages_of
@@ -92,17 +91,31 @@ class Background:
         self.questions[view.rows_with(QUESTION)] = True
         self.languages = languages_of(view)
         self.any_questions = bool(self.questions.any())
-        self.substance: Scores = np.minimum(view.rarities() / np.float32(SUBSTANTIAL), np.float32(1))
-        """(size,) see the signal."""
         self.statements: Scores = (~self.questions).astype(np.float32)
         """(size,) 1 for what is no question."""
-        self.marked: dict[str, Scores] = {mark: _holders(view, mark) for mark in (NUMBER, TIME, NAME, OWN)}
-        """(size,) for each mark of `kinds`: 1 for what has it."""
+        self._view = view
+        self._marked: dict[str, Scores] = {}
         self.spoken = bool((view.speaker >= 0).any())
         """Whether it is known of any fact who said it."""
         names = view.speaker_names if len(view.speaker_names) <= SPEAKERS else ()
         self.speakers: list[frozenset[str]] = [_name_terms(name) for name in names]
         """The terms of each speaker's name, by the speaker's code; none where there are too many."""
+
+    def substance(self, rows: Rows) -> Scores:
+        """(m,) see the signal, of rows (m,)."""
+        said = self._rarities[rows] if self._view.size <= FEW else self._view.rarities(rows)
+        return np.minimum(said / np.float32(SUBSTANTIAL), np.float32(1))
+
+    @once
+    def _rarities(self) -> Scores:
+        return self._view.rarities()
+
+    def marked(self, mark: str) -> Scores:
+        """(size,) of a mark of `kinds`: 1 for what has it."""
+        found = self._marked.get(mark)
+        if found is None:
+            found = self._marked[mark] = _holders(self._view, mark)
+        return found
 
 
 def _holders(view: NamespaceView, term: str) -> Scores:

@@ -18,7 +18,8 @@ from langgraph_fluxmem.text import MARKED, counted_terms, mark_of, query_terms
 
 def languages_of(view: NamespaceView) -> tuple[str, ...]:
     """The languages, other than the default, that texts of a view are in."""
-    return tuple(language for language in MARKED if view.df(mark_of(language)))
+    held = view.postings([mark_of(language) for language in MARKED])
+    return tuple(language for language, pairs in zip(MARKED, held, strict=True) if pairs.shape[1])
 
 
 def asked_terms(text: str, view: NamespaceView, languages: tuple[str, ...]) -> Mapping[str, float]:

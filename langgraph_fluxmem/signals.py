@@ -143,7 +143,7 @@ def _answers(bench: Bench, rows: Rows) -> Scores:
 
 def _substance(bench: Bench, rows: Rows) -> Scores:
     """1 for what says something, less for what has only a few terms, or common ones ("Thanks! That's great."); longer texts gain nothing more."""
-    return bench.background.substance[rows]
+    return bench.background.substance(rows)
 
 
 def _statement(bench: Bench, rows: Rows) -> Scores:
@@ -153,12 +153,12 @@ def _statement(bench: Bench, rows: Rows) -> Scores:
 
 def _proper(bench: Bench, rows: Rows) -> Scores:
     """1 for what names something: a place, a person who is not spoken to, a title."""
-    return bench.background.marked[NAME][rows]
+    return bench.background.marked(NAME)[rows]
 
 
 def _own(bench: Bench, rows: Rows) -> Scores:
     """1 for what somebody says of themselves ("I", "my", "we"), rather than of what the other one said."""
-    return bench.background.marked[OWN][rows]
+    return bench.background.marked(OWN)[rows]
 
 
 def _nobody_speaks(bench: Bench) -> bool:
@@ -183,7 +183,7 @@ def _kind(bench: Bench, rows: Rows) -> Scores:
     """1 for what could be an answer by its kind: it holds a number where the query asks how many, a time where it asks when."""
     out = np.zeros(len(rows), np.float32)
     for mark in wanted(bench.query.text):
-        np.maximum(out, bench.background.marked[mark][rows], out=out)
+        np.maximum(out, bench.background.marked(mark)[rows], out=out)
     return out
 
 

@@ -35,6 +35,9 @@ class Windows:
         """Rows that have a source, and so may have neighbours."""
         self.alone = not len(self.chained)
         """Whether no fact has a source: every window is the fact itself."""
+        if self.alone:
+            self._nobody(view)
+            return
         codes = source[self.chained]
         members: NDArray[np.int64] = np.bincount(codes)
         taken = np.where(members > 0, members + _GAP, 0)
@@ -53,6 +56,12 @@ class Windows:
         self.source_lengths: NDArray[Any] = np.bincount(codes, weights=view.lengths[self.chained], minlength=self.sources)
         """(sources,) terms in each source."""
         self.live_sources = int((self.source_lengths > 0).sum())
+
+    def _nobody(self, view: NamespaceView) -> None:
+        """What the rest is where no fact has a source."""
+        self.place, self.row_at = np.full(self.size, _GAP), np.full(3 * _GAP + 1, self.size)
+        self.lengths, self.average = view.lengths, view.average_length
+        self.sources, self.source_lengths, self.live_sources = 0, np.zeros(0), 0
 
     def beside(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
         """(offsets, m) the row that stands at each offset of `SHARES` from each of rows (m,); `size` where none does."""

@@ -317,23 +317,31 @@ class NamespaceView:
         rows = self._rows(np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0)))
         return (rows, codes, vocabulary) if self._live is None else (rows[rows >= 0], codes[rows >= 0], vocabulary)
 
-    def rarities(self) -> NDArray[np.float32]:
-        """(size,) how much each row says: the sum over its terms of ln(1 + rows / how often the term occurs in all of them)."""
+    def rarities(self, rows: NDArray[np.integer] | None = None) -> NDArray[np.float32]:
+        """(m,) how much each of `rows` (default: all) says: the sum over its terms of ln(1 + rows / how often the term occurs in all of them)."""
         with self._lock:
             ends = self._postings.ends()[: self._slots_total]
             codes = self._postings.tokens()[: int(ends[-1]) if len(ends) else 0]
         lengths = np.diff(ends, prepend=0)
+        rarity = self.kept("rarity", lambda view: view._rarity(codes, lengths))  # noqa: SLF001 - it is this one
+        slots = self._live if rows is None else self._slots(rows)
+        if slots is not None:
+            lengths, begins = lengths[slots], (ends - lengths)[slots]
+            ends = np.cumsum(lengths)
+            codes = codes[np.repeat(begins - (ends - lengths), lengths) + np.arange(ends[-1] if len(ends) else 0)]
+        values = np.zeros(len(codes) + 1, np.float32)
+        np.take(rarity, codes, out=values[:-1], mode="clip")
+        return np.where(lengths > 0, np.add.reduceat(values, ends - lengths), np.float32(0)) if len(lengths) else values[:0]
+
+    def _rarity(self, codes: NDArray[np.int32], lengths: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Of each term (by its code) of the slots, ln(1 + rows / how often the rows hold it)."""
         counted = codes
         if self._live is not None:
             shown = np.zeros(self._slots_total, dtype=bool)
             shown[self._live] = True
             counted = codes[np.repeat(shown, lengths)]
         often = np.bincount(counted, minlength=int(codes.max(initial=0)) + 1)
-        rarity = np.log1p(self.size / np.maximum(often, 1)).astype(np.float32)
-        values = np.zeros(len(codes) + 1, np.float32)
-        np.take(rarity, codes, out=values[:-1], mode="clip")
-        said = np.where(lengths > 0, np.add.reduceat(values, ends - lengths), np.float32(0))
-        return said if self._live is None else said[self._live]
+        return np.log1p(self.size / np.maximum(often, 1)).astype(np.float32)
 
     @property
     def average_length(self) -> float:

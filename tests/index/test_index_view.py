@@ -215,3 +215,15 @@ def test_counts_of_terms_are_those_of_the_texts(view):
         for term, count in Counter(document.split()).items():
             slots, frequencies = view._posting(term)
             assert frequencies[slots.tolist().index(row)] == count
+
+
+def test_how_much_rows_say_is_the_same_for_some_and_for_all(write, projections):
+    for number in range(12):
+        write.put(f"f{number}", " ".join(["apple", "pear", "plum", "fig"][: number % 5] * (1 + number % 2)))
+    write.forget("f4")
+    view = projections.view(NS)
+    every = view.rarities()
+    assert every.shape == (view.size,)
+    assert every.max() > 0
+    for rows in ([0], [3, 1, 1, 7], []):
+        assert view.rarities(np.array(rows, np.int64)).tolist() == every[rows].tolist()
