@@ -133,6 +133,9 @@ def test_runs_share_items_with_the_endpoints_and_survive_a_restart(tmp_path: Pat
         server.ask("/store/items", {"namespace": ["notes"], "key": "by hand", "value": {"text": "Bob pays for the team"}}, method="PUT")
         assert "Bob pays" in server.say("who pays for the team?")
         assert server.ask("/store/namespaces", {"prefix": []})["namespaces"] == [["notes"]]
+        desk = {"assistant_id": "agent", "input": {"messages": [{"role": "user", "content": "refund order 17"}]}}
+        assert server.ask("/runs/wait", desk)["done"] == ["close order 17"]
+        assert "close order 17" not in server.ask("/runs/wait", desk)["done"], "what ended the first order is not done again"
         before = server.ask("/store/items/search", {"namespace_prefix": ["notes"], "limit": 50})["items"]
     with serving(tmp_path, BG_JOB_ISOLATED_LOOPS="true") as server:  # several loops, each with a store of its own
         after = server.ask("/store/items/search", {"namespace_prefix": ["notes"], "limit": 50})["items"]
