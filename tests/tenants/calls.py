@@ -201,6 +201,15 @@ def _forget(house: House, who: str, chance: random.Random) -> Any:
     return house.mem.forget(namespace=SPACES[who], source=MARKS[chance.choice(TENANTS)], dry_run=dry)
 
 
+@call("as_of")
+def _as_of(house: House, who: str, chance: random.Random) -> Any:
+    head = house.mem.engine.ledger.head()
+    past = house.mem.as_of(position=chance.randint(max(1, head // 2), head))
+    activation = past.recall(EVERYONE, namespace=SPACES[who], k=20)
+    items = past.store.search(SPACES[who], limit=50)
+    return activation, activation.advise(["open door"]), past.topics(namespace=SPACES[who]), items
+
+
 @call("export")
 def _export(house: House, who: str, chance: random.Random) -> Any:
     out = io.StringIO()
