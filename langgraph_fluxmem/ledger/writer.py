@@ -182,6 +182,7 @@ class Writer:
             return
         try:
             outcomes = self._transacted(jobs)
+            faults.point("ledger.before_ack")
         except Exception as error:  # noqa: BLE001  # whatever it is belongs to the callers
             if len(jobs) == 1 or isinstance(error, UnavailableError):
                 for job in jobs:
@@ -190,7 +191,6 @@ class Writer:
                 for job in jobs:
                     self._group([job])
             return
-        faults.point("ledger.before_ack")
         self._acknowledge(jobs, outcomes)
 
     def _transacted(self, jobs: list[_Job[Any]]) -> list[tuple[Any, Exception | None]]:

@@ -9,8 +9,7 @@ A specification is ``name:action``, with ``@n`` for "at the nth hit, once". Acti
 process), ``delay=SECONDS``, ``full`` (the disk has no space left), ``on`` (a switch).
 
 `POINTS` lists every point with what has happened there and what has not. Switch: ``ledger.ack_before_commit`` acknowledges before
-COMMIT, a defect that the durability test must detect. Moving a memory has points of its own: ``export.after_line``,
-``import.after_batch``, ``reembed.after_batch``, ``reembed.before_switch``.
+COMMIT, a defect that the durability test must detect.
 """
 
 from __future__ import annotations
@@ -58,6 +57,10 @@ POINTS = {
     "compact.after_vacuum": "the file is written anew (SQLite: the write-ahead log still holds all of it)",
     "compact.before_chroma": "the ledger's files are clean, Chroma's are not",
     "compact.after_chroma": "everything is clean",
+    "export.after_line": "some of the memory is in the file",
+    "import.after_batch": "some of the file is in the memory",
+    "reembed.after_batch": "some texts have vectors of the new embedding, the old ones serve",
+    "reembed.before_switch": "all have; the old ones still serve",
     "backup.begun": "nothing is copied",
     "backup.copied": "the copy is whole and does not have its name yet",
 }

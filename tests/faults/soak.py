@@ -27,6 +27,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from langchain_core.embeddings import DeterministicFakeEmbedding
+
 from langgraph_fluxmem import FluxMem
 from langgraph_fluxmem.testing import faults
 from tests.faults import work
@@ -65,24 +67,37 @@ def work_at(directory: Path, point: str, name: str, tell: work.Tell, expected: w
     """What the process does that is to be killed at `point`."""
     mem = open_(directory, point)
     expected.again(mem, tell)
-    if point.startswith(WITH_CHROMA):
-        for round_ in range(10**9):
-            ids = work.call(mem, tell, "remember", f"{name}.{round_}r")
-            if round_ % 2:
-                work.call(mem, tell, "forget", f"{name}.{round_}r", *ids)
-            mem.engine.projections.flush(PATIENCE)
-            if point.startswith("rebuild."):
-                mem.recall("apples", namespace=work.HERE)
-                mem.rebuild()
-            elif point.startswith("compact."):
-                work.call(mem, tell, "commit", f"{name}.{round_}c")
-                mem.compact(keep=4)
-    elif point.startswith("backup."):
-        for round_ in range(10**9):
-            work.call(mem, tell, "remember", f"{name}.{round_}r")
+    part = point.partition(".")[0]
+    if part not in ("chroma", "rebuild", "compact", "backup", "export", "import", "reembed"):
+        work.mixed(mem, tell, name, consolidating=part == "consolidation" or point == RANDOM)
+    for round_ in range(10**9):
+        ids = work.call(mem, tell, "remember", f"{name}.{round_}r")
+        if part == "backup":
             mem.engine.ledger.backup(directory.parent / "backup" / str(round_))
-    else:
-        work.mixed(mem, tell, name, consolidating=point.startswith("consolidation.") or point == RANDOM)
+            continue
+        work.call(mem, tell, "commit", f"{name}.{round_}c")
+        if part in ("export", "import", "reembed"):
+            moved(mem, directory.parent, str(round_))
+            if part == "reembed":
+                mem.close()
+                FluxMem.reembed(directory, DeterministicFakeEmbedding(size=16))
+            continue
+        if round_ % 2:
+            work.call(mem, tell, "forget", f"{name}.{round_}r", *ids)
+        mem.engine.projections.flush(PATIENCE)
+        if part == "rebuild":
+            mem.recall("apples", namespace=work.HERE)
+            mem.rebuild()
+        elif part == "compact":
+            mem.compact(keep=4)
+
+
+def moved(mem: FluxMem, beside: Path, name: str) -> Path:
+    """The memory exported to a file, and that imported into another memory; what a process before left of it is gone on with."""
+    mem.export(beside / f"export-{name}.jsonl")
+    with FluxMem.open(beside / f"other-{name}", chroma="off") as other:
+        other.import_(beside / f"export-{name}.jsonl")
+    return beside / f"other-{name}"
 
 
 def age_terms(directory: Path) -> None:
@@ -145,6 +160,9 @@ def compared(directory: Path, point: str, expected: work.Expected) -> work.Findi
         backups = directory.parent / "backup"
         for backup in sorted(backups.iterdir()) if backups.exists() else ():
             found.wrong += work.backup_is_whole(backup, ())
+        for other in directory.parent.glob("other-*"):
+            with FluxMem.open(other, chroma="off") as copied:
+                found.wrong += copied.engine.verify()
         os.write(descriptor, json.dumps({key: value[:5] for key, value in asdict(found).items()}).encode())
 
     child, pipe = fork(body)
@@ -153,7 +171,8 @@ def compared(directory: Path, point: str, expected: work.Expected) -> work.Findi
         received += chunk
     os.close(pipe)
     os.waitpid(child, 0)
-    shutil.rmtree(directory.parent / "backup", ignore_errors=True)
+    for left in (directory.parent / "backup", *directory.parent.glob("other-*")):
+        shutil.rmtree(left, ignore_errors=True)
     return work.Findings(**json.loads(received)) if received else work.Findings(wrong=["the memory could not be opened and compared"])
 
 
@@ -180,7 +199,11 @@ def soak(base: Path, kills: int, *, seed: int = 0, turns: int = 25, points: list
             prepare(directory, expected)
         before = len(expected.done)
         result.made_again += len(expected.begun)
-        nth = 1 if point.startswith(("migration.", "terms.", "backup.", "consolidation.", "rebuild.", "compact.")) else rng.randrange(1, 30)
+        nth = (
+            1
+            if point.startswith(("migration.", "terms.", "backup.", "consolidation.", "rebuild.", "compact.", "import.", "reembed."))
+            else rng.randrange(1, 30)
+        )
         nth = rng.randrange(1, 4) if point.startswith("chroma.") else nth
 
         def body(descriptor: int, point=point, nth=nth, number=number) -> None:

@@ -5,4 +5,4 @@ import pytest
 from .adopting import adopt
 
 pytestmark = pytest.mark.usefixtures("on_servers")
-adopt(globals(), "tests.store.conftest", "tests.store.test_one_memory", "tests.store.test_search", "tests.store.test_refusals")
+adopt(globals(), "tests.store.conftest", "tests.store.test_one_memory", "tests.store.test_search")
