@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from langgraph_fluxmem.ledger.plans import namespace_path
+from langgraph_fluxmem.ledger.plans import decode_seen, namespace_path
 from langgraph_fluxmem.ledger.reads import PROVENANCE, current_condition, is_live, last_reset, namespace_id
 from langgraph_fluxmem.ledger.sql import Session, Statement, any_of
 from langgraph_fluxmem.ledger.tables import SEQ_BITS, commits, edges, evidence, nodes, operations, vectors
@@ -112,7 +112,8 @@ def told(session: Session, namespace: Namespace, fingerprint: str | None, *, wit
                 found[op].evidence.append(row)
         for op, id_, episode, digest, seen in session.all(_COMMITS, span):
             if op in found:
-                found[op].commit = {"id": id_, "episode": episode, "digest": digest, "seen": json.loads(seen)}
+                came_after = dict(zip(("seen", "alone", "above"), decode_seen(seen), strict=True))
+                found[op].commit = {"id": id_, "episode": episode, "digest": digest, **came_after}
         if hashes and fingerprint is not None:
             for hash_, blob in session.all(_VECTORS, {"ns": ns, "hashes": session.list(hashes), "fingerprint": fingerprint}):
                 hashes[hash_].vectors[hash_] = bytes(blob) if with_vectors else b""

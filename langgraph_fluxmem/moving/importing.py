@@ -200,7 +200,8 @@ def _prepared(engine: Engine, line: Mapping[str, Any], into: Mapping[Namespace, 
         ]
         commit = line.get("commit")
         if commit is not None:
-            writes.append(CommitWrite(commit["id"], commit["episode"], commit["digest"], tuple(commit["seen"])))
+            came_after = (tuple(commit[name]) for name in ("seen", "alone", "above"))
+            writes.append(CommitWrite(commit["id"], commit["episode"], commit["digest"], *came_after))
         operation = str(line["operation"])
         if line["kind"] == CONSOLIDATE:
             _, old, name = operation.split("-", 2)

@@ -25,6 +25,7 @@ from langgraph_fluxmem import (
     SchemaVersionError,
     Step,
 )
+from langgraph_fluxmem.requests import ANYBODY
 from langgraph_fluxmem.testing import faults
 
 from .test_compact import NS, live, told, whisper
@@ -83,6 +84,33 @@ def test_a_round_trip_changes_nothing(address: str, tmp_path: Path, vectors: boo
         two.remember("The plan costs ten euros.")
         assert len(two.recall("plan costs", k=50).facts) == len(one.recall("plan costs", k=50).facts)
         two.learn("order-3", Feedback(outcome="failure"))
+        assert two.verify() == []
+
+
+def test_branches_are_kept(tmp_path: Path) -> None:
+    from langgraph.checkpoint.memory import InMemorySaver
+
+    from ..nodes.agent import build
+    from ..nodes.test_loop import start
+
+    file = io.StringIO()
+    with FluxMem.open(tmp_path / "one", chroma="off") as one, FluxMem.open(tmp_path / "two", chroma="off") as two:
+        app = build(one).compile(checkpointer=InMemorySaver())
+        config = {"configurable": {"thread_id": "t"}}
+        app.invoke(start(["open red door", "open green door"]), config)
+        first = app.get_state(config).config
+        app.invoke(start(["open green door"]), config)
+        app.invoke(start(["open red door", "open green door"]), app.update_state(first, {}))
+        one.export(file)
+        file.seek(0)
+        two.import_(file)
+
+        def commits(mem: FluxMem) -> list[object]:
+            return [(c.id, c.episode, c.digest, c.seen, c.alone, c.above, c.provenance) for c in mem.engine.ledger.commits(NS)]
+
+        assert len(commits(one)) >= 2
+        assert commits(two) == commits(one)
+        assert two.engine.hidden(NS, ANYBODY) == one.engine.hidden(NS, ANYBODY) != frozenset()
         assert two.verify() == []
 
 
