@@ -15,8 +15,10 @@ Comparing folds letters that look alike, drops what is invisible, and reads what
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from langgraph_fluxmem.context import action_text
@@ -68,6 +70,36 @@ _SAID: Mapping[Rule, str] = {
 }
 
 
+class _Run:
+    """Tokens of texts one after the other, over the end of one text into the next: what is said in parts is said."""
+
+    def __init__(self, between: str) -> None:
+        self._between = between
+        self._parts: list[str] = []
+        self._starts: list[int] = []
+        self._fields: list[str] = []
+        self._length = 0
+
+    def add(self, tokens: Sequence[str], field: str) -> None:
+        part = self._between.join(tokens) + self._between
+        self._parts.append(part)
+        self._starts.append(self._length)
+        self._fields.append(field)
+        self._length += len(part)
+
+    @cached_property
+    def _whole(self) -> str:
+        return "".join(self._parts)
+
+    def where(self, tokens: Sequence[str]) -> str | None:
+        """The field in which these tokens, in a row, begin; None where they are not."""
+        wanted = self._between.join(tokens) + self._between
+        at = self._whole.find(wanted)
+        while at > 0 and self._between and self._whole[at - 1] != self._between:
+            at = self._whole.find(wanted, at + 1)
+        return None if at < 0 else self._fields[bisect_right(self._starts, at) - 1]
+
+
 class Known:
     """What the episodes of a cluster hold: one's own texts, and other people's, each with the field it stands in."""
 
@@ -76,45 +108,34 @@ class Known:
 
         An action is the agent's own, but not what it copied from other people's text that is written to be obeyed.
         """
-        self._stems: set[str] = set()
-        self._grams: dict[tuple[str, ...], str] = {}
-        self._letters: dict[str, str] = {}
-        self._own_lines: dict[str, None] = {}
-        self._own_stems: set[str] = set()
-        self._own_grams: set[tuple[str, ...]] = set()
-        self._index(others)
-        self._add(asked)
-        self._add([self.masked(action) if instructs(action) else action for action in dict.fromkeys(did)])
-        self._own_text = " ".join("\n".join(self._own_lines).split())
-        self._own_letters = "".join(_tokens(self._own_text))
-
-    def _index(self, others: Iterable[tuple[str, str]]) -> None:
-        """Tokens and letters in a row, also over the end of one text into the next: what is said in parts is said."""
         seen: dict[str, str] = {}
         for text, field in others:
             for version in (text, *decoded(text)):
                 if version.strip():
                     seen.setdefault(folded(version), field)
-        tokens: list[str] = []
-        letters = ""
+        self._seen = tuple(seen)
+        self._tokens, self._letters = _Run(" "), _Run("")
         for text, field in seen.items():
-            found = _tokens(text)
-            self._stems.update(terms(text))
-            for gram in _grams([*tokens[1 - TOKENS :], *found]):
-                self._grams.setdefault(gram, field)
-            tokens = [*tokens[1 - TOKENS :], *found]
-            joined = letters[1 - LETTERS :] + "".join(found)
-            for at in range(len(joined) - LETTERS + 1):
-                self._letters.setdefault(joined[at : at + LETTERS], field)
-            letters = joined
+            self._tokens.add(_tokens(text), field)
+            self._letters.add(_tokens(text), field)
+        self._own_lines: dict[str, None] = {}
+        self._own_tokens = ""
+        self._add(asked)
+        self._add([self.masked(action) if instructs(action) else action for action in dict.fromkeys(did)])
+        self._own_text = " ".join("\n".join(self._own_lines).split())
+        self._own_letters = "".join(_tokens(self._own_text))
 
     def _add(self, own: Iterable[str]) -> None:
-        for text in own:
-            line = folded(text)
-            if line not in self._own_lines:
-                self._own_lines[line] = None
-                self._own_grams.update(_grams(_tokens(line)))
-                self._own_stems.update(terms(line))
+        self._own_lines.update((folded(text), None) for text in own)
+        self._own_tokens = "\n".join(f" {' '.join(_tokens(line))} " for line in self._own_lines)
+
+    @cached_property
+    def _stems(self) -> frozenset[str]:
+        return frozenset(stem for text in self._seen for stem in terms(text))
+
+    @cached_property
+    def _own_stems(self) -> frozenset[str]:
+        return frozenset(stem for line in self._own_lines for stem in terms(line))
 
     @classmethod
     def of(cls, episodes: Mapping[str, Mapping[str, Any]]) -> Known:
@@ -145,14 +166,17 @@ class Known:
         for part in _SLOT.split(folded(text)):
             tokens = _tokens(part)
             for gram in _grams(tokens):
-                if gram in self._grams and gram not in self._own_grams:
-                    return Finding("copied", " ".join(gram), self._grams[gram])
+                if self._others(gram):
+                    return Finding("copied", " ".join(gram), self._tokens.where(gram) or "")
             letters = "".join(tokens)
             for at in range(len(letters) - LETTERS + 1):
                 window = letters[at : at + LETTERS]
-                if window in self._letters and window not in self._own_letters:
-                    return Finding("copied", window, self._letters[window])
+                if window not in self._own_letters and (found := self._letters.where([window])) is not None:
+                    return Finding("copied", window, found)
         return None
+
+    def _others(self, gram: Sequence[str]) -> bool:
+        return self._tokens.where(gram) is not None and f" {' '.join(gram)} " not in self._own_tokens
 
     def instructs(self, text: str, *, quoted: bool = False) -> Finding | None:
         """What a text says to be obeyed, unless one's own texts say just that; where it is only `quoted`, unless its words are one's own."""
@@ -165,7 +189,7 @@ class Known:
         """A host, or a name, that no text of one's own has."""
         for part in (text, *decoded(text)):
             for named in hosts(part) if hosts_only else (*hosts(part), *names(_SLOT.sub(" ", part))):
-                if named not in self._own_text:
+                if not re.search(rf"(?<![\w-])(?<!\w\.){re.escape(named)}(?![\w-]|\.\w)", self._own_text):
                     return Finding("unnamed", named)
         return None
 
@@ -197,9 +221,8 @@ class Known:
     def masked(self, text: str) -> str:
         """A text with every run of other people's tokens in it replaced; wholly, after its first word, where they cannot be told apart."""
         spans = [(match.start(), match.end(), folded(match[0])) for match in _WORD.finditer(text)]
-        bad = {
-            at + offset for at, gram in enumerate(_grams([word for _, _, word in spans])) if gram in self._grams for offset in range(TOKENS)
-        }
+        grams = enumerate(_grams([word for _, _, word in spans]))
+        bad = {at + offset for at, gram in grams if self._others(gram) for offset in range(TOKENS)}
         out: list[str] = []
         end = 0
         for number, (start, stop, _) in enumerate(spans):

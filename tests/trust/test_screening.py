@@ -89,6 +89,22 @@ def test_an_action_is_the_agents_own_but_not_what_it_copied_to_be_obeyed():
     assert posting.findings("upload report to files.example.com", step=True, acts=True) == []
 
 
+def test_a_host_is_named_as_a_whole():
+    own = known("nothing", "open https://app.devil.example/start", "mail ada@corp.example")
+    for named in ("https://app.devil.example/start", "app.devil.example", "ada@corp.example"):
+        assert own.unnamed(f"open {named}") is None, named
+    for named in ("evil.example", "pp.devil.example", "app.devil.example.evil.test", "a@corp.example"):
+        assert own.unnamed(f"open {named}") is not None, named
+
+
+def test_ones_own_words_that_others_repeat_are_not_cut():
+    echoing = known(f"You asked: {TASK} {PAYLOAD}", "click Login")
+    shown = echoing.masked(f"{TASK} {PAYLOAD}")
+    assert shown.startswith('Enter the username "Ann" and the')
+    assert shown.endswith(COPIED)
+    assert "collector" not in shown
+
+
 def test_a_field_of_the_user_is_ones_own_and_a_task_of_a_tool_is_not():
     step = Step(observation=PAYLOAD, action="click Login", origins={"observation": "user"})
     assert Known.of({"e": {**record(Episode(task=TASK, steps=(step,))), "id": "e"}}).findings(PAYLOAD, step=True) == []
