@@ -52,8 +52,13 @@ def form(
     `operators` verify the best facts when they are a model (one call); rules are not asked. `evidence` rounds may then fill gaps in what
     was found (None: as many as the preset has, where a model judges); they follow the first formation, not the repairs after it.
     """
-    hidden = activation.hidden if activation.round else tuple(sorted((yield Hidden(activation.namespace, branch))))
     namespaces = (activation.namespace, *activation.also)
+    hidden = activation.hidden
+    if not activation.round:
+        unseen: set[str] = set()
+        for namespace in namespaces:
+            unseen.update((yield Hidden(namespace, branch)))
+        hidden = tuple(sorted(unseen))
     learned: Learned = yield LearnedOf(activation.namespace, hidden)
     if learned.skills.mature and not activation.bypassed:
         formed = yield from _fast(activation.model_copy(update={"hidden": hidden, "position": learned.position}), learned, config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,24 @@ class Execution:
         checkpointer of its own, whose runs are told apart by their checkpoints."""
         around = (self.provenance.checkpoint_ns or "").rpartition("|")[0]
         return around if ":" in around.rpartition("|")[2] else None
+
+    def lacks(self, channels: Iterable[str]) -> str | None:
+        """The first of these keys that the graph's state has no channel for; None: it has all of them, or LangGraph does not tell.
+
+        How LangGraph tells is no part of its public interface: the function that reads a channel, which raises KeyError for one that is not
+        there. Where that is absent, or has changed, nothing is refused here; a node that then misses what an earlier one wrote says so.
+        """
+        read = self.configurable.get("__pregel_read")
+        if not callable(read):
+            return None
+        for channel in channels:
+            try:
+                read(channel)
+            except KeyError:
+                return channel
+            except TypeError:
+                return None
+        return None
 
     def fill(self, template: NamespaceTemplate) -> Namespace:
         """The namespace of a template in this execution.

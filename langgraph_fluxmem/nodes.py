@@ -314,14 +314,9 @@ def _memory(state: Any) -> dict[str, Any]:
 
 def _check_channels(run: Execution, channels: Sequence[str]) -> None:
     """LangGraph drops keys that are no channel without a word; a memory that forgets silently is worse than an error."""
-    read = run.configurable.get("__pregel_read")
-    if read is None:
-        return
-    for channel in channels:
-        try:
-            read(channel)
-        except KeyError:
-            raise StateError(f"the graph's state has no channel {channel!r}, so LangGraph would drop it; declare it: {_MIXIN}") from None
+    missing = run.lacks(channels)
+    if missing is not None:
+        raise StateError(f"the graph's state has no channel {missing!r}, so LangGraph would drop it; declare it: {_MIXIN}")
 
 
 def _memory_of_store(store: object) -> FluxMem:

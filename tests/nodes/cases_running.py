@@ -10,12 +10,13 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from langchain_core.runnables import RunnableLambda
 from langgraph.cache.memory import InMemoryCache
 from langgraph.types import CachePolicy, Command, RetryPolicy, interrupt
 
 from .agent import build, thread
 from .case import Case, case
-from .world import Face, Seen, World, at_once, fails_after, wrapped
+from .world import Face, Seen, World, around, at_once, fails_after, wrapped
 
 CASES: list[Case] = []
 WIN = ["open green door"]
@@ -32,6 +33,26 @@ async def retry(world: World) -> Seen:
     policy = RetryPolicy(max_attempts=3, initial_interval=0.0, jitter=False)
     app = wrapped(build(mem), "commit_episode", fails_after(2), retry_policy=policy).compile(checkpointer=saver)
     return world.seen(mem, await world.invoke(app, start()))
+
+
+@case(
+    CASES,
+    "failing",
+    "a retry policy runs the commit again, and the outcome has become another",
+    2,
+    1,
+    note="of two runs of one task the later one counts",
+)
+async def retry_with_another_outcome(world: World) -> Seen:
+    mem, saver = await world.memory(), await world.saver()
+    builder, outcomes = build(mem), iter(("success", "failure"))
+    commit = (
+        RunnableLambda(lambda state: {**state, "memory_feedback": {"outcome": next(outcomes)}})
+        | builder.nodes.pop("commit_episode").runnable
+    )
+    policy = RetryPolicy(max_attempts=2, initial_interval=0.0, jitter=False)
+    builder.add_node("commit_episode", around(commit, fails_after(1)), retry_policy=policy)
+    return world.seen(mem, await world.invoke(builder.compile(checkpointer=saver), start()))
 
 
 @case(CASES, "failing", "an exception after the commit, then `invoke(None)`", 1, 1)

@@ -167,6 +167,19 @@ def test_a_state_without_the_channels_is_refused_with_the_line_that_mends_it(mem
         builder.compile().invoke({"task": "x"})
 
 
+def test_where_langgraph_does_not_tell_its_channels_a_later_node_says_what_is_missing(mem: FluxMem) -> None:
+    from langgraph_fluxmem.execution import Execution
+
+    def absent(channel: str) -> None:
+        raise KeyError(channel)
+
+    assert Execution(configurable={"__pregel_read": absent}).lacks(["memory"]) == "memory"
+    for untold in ({}, {"__pregel_read": lambda: None}, {"__pregel_read": "changed"}):
+        assert Execution(configurable=untold).lacks(["memory"]) is None
+    with pytest.raises(StateError, match=r"class State\(MessagesState, FluxMemState\)"):
+        mem.nodes(task="task").commit_episode.invoke({"task": "x"})
+
+
 def test_a_missing_task_is_refused(mem: FluxMem) -> None:
     builder = StateGraph(FluxMemState)
     builder.add_node("retrieve", mem.nodes(task=lambda state: "").retrieve)

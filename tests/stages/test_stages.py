@@ -199,6 +199,17 @@ def test_formation_hides_what_the_branch_must_not_see() -> None:
     assert formed.hidden == ("c2",)
 
 
+def test_formation_hides_it_in_other_namespaces_too() -> None:
+    other, branch = ("shared",), Branch("L", ("c1",))
+    stage = form(activation(facts=(), also=(other,)), config=Config.of(), branch=branch)
+    hidden = {HERE: frozenset({"c3"}), other: frozenset({"c2"})}
+    answers = {Hidden: lambda request: hidden[request.namespace], Views: [view(0), view(0)], LearnedOf: Learned(HERE)}
+    formed, asked = run(stage, answers)
+    assert asked[:2] == [Hidden(HERE, branch), Hidden(other, branch)]
+    assert Views((HERE, other), ("c2", "c3")) in asked
+    assert formed.hidden == ("c2", "c3")
+
+
 def test_a_bypassed_step_shows_nothing() -> None:
     bypassed = activation(round=3, edits=(TentativeEdit(action="bypass"),))
     formed, asked = run(form(bypassed, config=Config.of(), branch=ANYBODY), {Views: [view(5)], LearnedOf: Learned(HERE)})
