@@ -44,7 +44,7 @@ class once(Generic[Made]):  # noqa: N801 - reads as the decorator that it is
     each time it is first asked (until Python 3.12), and a recall asks for a dozen of them."""
 
     def __init__(self, make: Callable[[Any], Made]) -> None:
-        self._make, self._name = make, make.__name__
+        self.make, self._name = make, make.__name__
         self.__doc__ = make.__doc__
 
     @overload
@@ -54,7 +54,7 @@ class once(Generic[Made]):  # noqa: N801 - reads as the decorator that it is
     def __get__(self, instance: object | None, owner: type) -> Self | Made:
         if instance is None:
             return self
-        made = instance.__dict__[self._name] = self._make(instance)
+        made = instance.__dict__[self._name] = self.make(instance)
         return made
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from langgraph_fluxmem.bench import once
 
 from .store_systems import Data, FluxMemSystem
 
@@ -28,7 +29,7 @@ class Stopwatch:
     def wrap(self, owner: type | ModuleType, name: str, part: str) -> None:
         """Time ``owner.name`` from now on."""
         held = vars(owner)[name]
-        plain = held.func if isinstance(held, cached_property) else held
+        plain = held.make if isinstance(held, once) else held
 
         def timed(*args: Any, **options: Any) -> Any:
             self._open.append(0.0)
@@ -42,12 +43,8 @@ class Stopwatch:
                     self._open[-1] += taken
 
         self._replaced.append((owner, name, held))
-        if isinstance(held, cached_property):
-            made = cached_property(timed)
-            made.__set_name__(Any, name)
-            setattr(owner, name, made)
-        else:
-            setattr(owner, name, timed)
+        timed.__name__ = name
+        setattr(owner, name, once(timed) if isinstance(held, once) else timed)
 
     def unwrap(self) -> None:
         """Leave everything as it was."""
@@ -75,12 +72,12 @@ def _wrap_parts(watch: Stopwatch, signals: list[Any]) -> None:
         (Projections, "view", "views: catch up"),
         (Ledger, "bodies", "texts of the facts found"),
         (formation, "fact_of", "texts of the facts found"),
-        (formation, "_recalled", "result objects"),
+        (formation, "recalled_fact", "result objects"),
         (formation, "_candidates", "candidates: union"),
         (formation, "_shares", "fusion"),
         (formation, "_best", "fusion"),
         (bench, "asked_terms", "query terms"),
-        (bench.Bench, "bm25", "BM25"),
+        (bench.Bench, "_asked", "BM25"),
         (bench.Bench, "context", "BM25 of windows"),
         (bench.Bench, "sources", "BM25 of sources"),
         (bench.Bench, "best", "candidates: top"),
