@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, select
 
 from langgraph_fluxmem.edits import Applied, Plan
 from langgraph_fluxmem.ledger import apply as applying
-from langgraph_fluxmem.ledger import compacting, expiry, integrity, leases, migrations, reads, reindexing, undo
+from langgraph_fluxmem.ledger import commits, compacting, expiry, integrity, leases, migrations, reads, reindexing, undo
 from langgraph_fluxmem.ledger import history as histories
 from langgraph_fluxmem.ledger.database import Database, Durability
 from langgraph_fluxmem.ledger.plans import namespace_path, prepare
@@ -285,27 +285,27 @@ class Ledger:
         """The commits of a namespace after position `after`, in log order, undone ones too (`live` is False)."""
         with self._reading() as session:
             ns = self._namespace_id(session, namespace)
-            return [] if ns is None else reads.commit_rows(session, ns, after)
+            return [] if ns is None else commits.commit_rows(session, ns, after)
 
     @patient
     def commits_named(self, namespace: Namespace, ids: Sequence[str]) -> list[CommitRow]:
         """Those of these commits that are of a namespace, in log order; unknown ids are absent."""
         with self._reading() as session:
             ns = self._namespace_id(session, namespace)
-            return [] if ns is None else reads.commits_named(session, ns, ids)
+            return [] if ns is None else commits.commits_named(session, ns, ids)
 
     @patient
     def resolve_episode(self, namespace: Namespace | None, episode_id: str) -> list[CommitRow]:
         """Commits of an episode (several when branches differ), in log order; in any namespace when that is None; empty when none."""
         with self._reading() as session:
             ns = None if namespace is None else self._namespace_id(session, namespace)
-            return [] if namespace is not None and ns is None else reads.commits_of_episode(session, ns, episode_id)
+            return [] if namespace is not None and ns is None else commits.commits_of_episode(session, ns, episode_id)
 
     @patient
     def resolve_run(self, run_id: str) -> list[CommitRow]:
         """Commits of a run, in any namespace, in log order."""
         with self._reading() as session:
-            return reads.commits_of_run(session, run_id)
+            return commits.commits_of_run(session, run_id)
 
     @patient
     def operations(self, namespace: Namespace | None = None, *, limit: int = 100) -> list[OperationRow]:

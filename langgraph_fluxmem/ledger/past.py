@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import BigInteger, bindparam, exists, func, literal_column, or_, select
 
 from langgraph_fluxmem.errors import LedgerError
-from langgraph_fluxmem.ledger import reads
+from langgraph_fluxmem.ledger import commits, reads
 from langgraph_fluxmem.ledger.plans import namespace_path
 from langgraph_fluxmem.ledger.rows import BodyRow, CommitRow, EdgeRow, EvidenceRow, NodeRow, OperationRow
 from langgraph_fluxmem.ledger.sql import Session, Statement, any_of
@@ -124,7 +124,7 @@ class PastLedger:
         return self._of(namespace, lambda session, ns: reads.evidence_rows(session, ns, after, self.position), [])
 
     def commits(self, namespace: Namespace, *, after: int = 0) -> list[CommitRow]:
-        return self._of(namespace, lambda session, ns: reads.commit_rows(session, ns, after, self.position), [])
+        return self._of(namespace, lambda session, ns: commits.commit_rows(session, ns, after, self.position), [])
 
     def namespaces(self, kinds: Sequence[str], *, expired: bool = False) -> list[Namespace]:
         now = _EVER if expired else self._moment

@@ -14,12 +14,10 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import FromClause
 
 from langgraph_fluxmem.edits import Text
-from langgraph_fluxmem.ledger.plans import decode_seen
-from langgraph_fluxmem.ledger.rows import Change, CommitRow, EdgeRow, EvidenceRow, NodeRow, OperationRow, RawBody
+from langgraph_fluxmem.ledger.rows import Change, EdgeRow, EvidenceRow, NodeRow, OperationRow, RawBody
 from langgraph_fluxmem.ledger.sql import Session, Statement, any_of
 from langgraph_fluxmem.ledger.tables import (
     SEQ_BITS,
-    commits,
     dead,
     edges,
     edits,
@@ -50,12 +48,13 @@ def is_live(op: ColumnElement[Any], at: str | None = None) -> ColumnElement[bool
     return live if at is None else and_(op <= bindparam(at, type_=BigInteger), live)
 
 
-def _named(at: int | None) -> str | None:
+def named(at: int | None) -> str | None:
     """The parameter that a statement takes a position by."""
     return None if at is None else "at"
 
 
-def _with_at(params: dict[str, Any], at: int | None) -> dict[str, Any]:
+def with_at(params: dict[str, Any], at: int | None) -> dict[str, Any]:
+    """The parameters of a statement, with the position where it takes one."""
     return params if at is None else {**params, "at": at}
 
 
@@ -239,7 +238,7 @@ def _texts(texts: str) -> tuple[Text, ...]:
 
 def current(session: Session, ns: int, keys: Sequence[str], now: float, at: int | None = None) -> dict[str, NodeRow]:
     params = {"ns": ns, "keys": session.list(keys), "now": now}
-    found = (_node_row(row) for row in session.all(_current(_named(at)), _with_at(params, at)))
+    found = (_node_row(row) for row in session.all(_current(named(at)), with_at(params, at)))
     return {row.key: row for row in sorted(found, key=lambda row: row.op)}
 
 
@@ -290,11 +289,11 @@ _VECTORS = Statement(
 
 
 def edge_rows(session: Session, ns: int, after: int, at: int | None = None) -> list[EdgeRow]:
-    return [EdgeRow(*row) for row in session.all(_edges(_named(at)), _with_at({"ns": ns, "after": after}, at))]
+    return [EdgeRow(*row) for row in session.all(_edges(named(at)), with_at({"ns": ns, "after": after}, at))]
 
 
 def evidence_rows(session: Session, ns: int, after: int, at: int | None = None) -> list[EvidenceRow]:
-    return [EvidenceRow(*row) for row in session.all(_evidence(_named(at)), _with_at({"ns": ns, "after": after}, at))]
+    return [EvidenceRow(*row) for row in session.all(_evidence(named(at)), with_at({"ns": ns, "after": after}, at))]
 
 
 def vector_rows(session: Session, ns: int, hashes: Sequence[str], fingerprint: str) -> dict[str, NDArray[np.float32]]:
@@ -362,8 +361,8 @@ def changes(session: Session, after: int, ns: int | None, limit: int) -> list[Ch
     return [Change(position, id_, kind, paths[path], edit, target, node) for position, id_, kind, path, edit, target, node in rows]
 
 
-# ------------------------------------------------------------------------------------------------------ operations and commits
-def _provenance(values: Sequence[Any]) -> Provenance:
+# ------------------------------------------------------------------------------------------------------------------ operations
+def provenance_of(values: Sequence[Any]) -> Provenance:
     return Provenance(**dict(zip(PROVENANCE, values, strict=True)))
 
 
@@ -407,7 +406,7 @@ def _operation_rows(session: Session, found: list[tuple[Any, ...]]) -> list[Oper
             tuple(json.loads(path)),
             position,
             at,
-            _provenance(provenance),
+            provenance_of(provenance),
             count,
             commit,
             tuple(targets.get(position, ())),
@@ -435,62 +434,3 @@ def last_reset(session: Session, ns: int) -> int:
     """Position of the last live reset of learning; 0 when there is none."""
     found = session.one(_LAST_RESET, {"ns": ns})
     return int(found[0]) if found else 0
-
-
-def _select_commits(at: str | None = None) -> Select[Any]:
-    return (
-        select(
-            commits.c.id,
-            commits.c.episode,
-            commits.c.digest,
-            namespaces.c.path,
-            commits.c.op,
-            operations.c.id.label("operation"),
-            operations.c.at,
-            commits.c.seen,
-            commits.c.op.in_(dead_operations(at)).label("undone"),
-            *(operations.c[name] for name in PROVENANCE),
-        )
-        .join(operations, operations.c.position == commits.c.op)
-        .join(namespaces, namespaces.c.id == commits.c.ns)
-        .order_by(commits.c.op)
-    )
-
-
-@functools.cache
-def _commits(at: str | None) -> Statement:
-    query = _select_commits(at).where(commits.c.ns == bindparam("ns"), commits.c.op > bindparam("after"))
-    return Statement(query if at is None else query.where(commits.c.op <= bindparam("at", type_=BigInteger)))
-
-
-_COMMITS_NAMED = Statement(_select_commits().where(commits.c.ns == bindparam("ns"), any_of(commits.c.id, "ids")))
-_COMMITS_OF_EPISODE_ANYWHERE = Statement(_select_commits().where(commits.c.episode == bindparam("episode")))
-_COMMITS_OF_EPISODE = Statement(_select_commits().where(commits.c.ns == bindparam("ns"), commits.c.episode == bindparam("episode")))
-_COMMITS_OF_RUN = Statement(_select_commits().where(operations.c.run_id == bindparam("run")))
-
-
-def _commit_rows(found: list[tuple[Any, ...]]) -> list[CommitRow]:
-    rows: list[CommitRow] = []
-    for id_, episode, digest, path, op, operation, at, came_after, undone, *provenance in found:
-        seen, alone, above = decode_seen(came_after)
-        namespace: Namespace = tuple(json.loads(path))
-        rows.append(CommitRow(id_, episode, digest, namespace, op, operation, at, _provenance(provenance), seen, not undone, alone, above))
-    return rows
-
-
-def commit_rows(session: Session, ns: int, after: int, at: int | None = None) -> list[CommitRow]:
-    return _commit_rows(session.all(_commits(_named(at)), _with_at({"ns": ns, "after": after}, at)))
-
-
-def commits_named(session: Session, ns: int, ids: Sequence[str]) -> list[CommitRow]:
-    return _commit_rows(session.all(_COMMITS_NAMED, {"ns": ns, "ids": session.list(ids)}))
-
-
-def commits_of_episode(session: Session, ns: int | None, episode: str) -> list[CommitRow]:
-    if ns is None:
-        return _commit_rows(session.all(_COMMITS_OF_EPISODE_ANYWHERE, {"episode": episode}))
-    return _commit_rows(session.all(_COMMITS_OF_EPISODE, {"ns": ns, "episode": episode}))
-
-
-def commits_of_run(session: Session, run: str) -> list[CommitRow]:
-    return _commit_rows(session.all(_COMMITS_OF_RUN, {"run": run}))

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from langgraph_fluxmem.edits import Plan
+from langgraph_fluxmem.ledger.past import PastLedger
 from langgraph_fluxmem.errors import DependentsError, LedgerError, UnknownIdError
 
 from ledger_support import ADA, BOB, CommitWrite, EdgeWrite, evidence, fact, gone, plan, remember
@@ -67,6 +69,40 @@ def test_time_travel(ledger):
     ledger.apply(plan(gone("m"), op="d"))  # 6
     assert [contents(ledger, at=p) for p in range(7)] == [[], ["one"], ["two"], ["one"], ["one", "three"], ["two", "three"], ["two"]]
     assert contents(ledger, at=100) == contents(ledger) == ["two"]
+
+
+def test_every_reading_of_the_past(ledger, clock):
+    """`PastLedger` answers as the ledger did when it stood there."""
+
+    def told(one):
+        return (
+            one.head(ADA),
+            [(row.id, row.body) for row in one.nodes(ADA)],
+            {key: row.id for key, row in one.current(ADA, ["n", "m"]).items()},
+            [(row.src, row.dst, row.op) for row in one.edges(ADA)],
+            [(row.target, row.op) for row in one.evidence(ADA)],
+            [(row.id, row.live) for row in one.commits(ADA)],
+            one.namespaces(["fact", "episode"]),
+        )
+
+    seen = [told(ledger)]
+
+    def does(write):
+        clock.now += 1
+        applied = ledger.apply(write) if isinstance(write, Plan) else ledger.undo(write, cascade=True)
+        seen.append(told(ledger))
+        return applied.operation
+
+    first = does(remember("n", "one", id="v1"))
+    does(plan(CommitWrite("c1", "e1", "d"), fact("e", id="e1:d", kind="episode"), evidence("e1:d#0"), kind="commit"))
+    does(plan(EdgeWrite("RELATES", "v1", "e1:d"), evidence("v1>e1:d")))
+    does(remember("m", "two", ns=BOB))
+    does(plan(fact("reset_learning", id="r", kind="mark", texts=())))
+    undone = does(first)
+    does(remember("m", "three"))
+    does(undone)
+    does(plan(gone("m")))
+    assert [told(PastLedger(ledger, position, clock.now)) for position in range(len(seen))] == seen
 
 
 def test_dependents_are_named_and_refused(ledger):
