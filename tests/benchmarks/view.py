@@ -4,7 +4,8 @@ python -m tests.benchmarks.view [--things 5000] [--screens DIR] [--json FILE].
 A made-up memory of a support desk with so many facts, episodes, skills and judged recalls. `picture_ms` is what the server computes once (the
 layout most of it; `picture_cpu_ms` of it is work, the rest waiting for a core), `first_paint_ms` and `drawn_ms` count from the page's request: until the first content, and until every node is on the
 canvas. `cold_s` is from starting the server to that. Frames are the intervals between animation frames while the mouse drags the whole graph
-about and the wheel zooms; `draw_ms` is what drawing one frame took. `slider_ms` is one move of the time slider over the whole memory.
+about and the wheel zooms; `draw_ms` is what drawing one frame took,
+`task_ms_max` the longest the page was busy without a break meanwhile (0: never 50 ms); both grow where other work shares the cores. `slider_ms` is one move of the time slider over the whole memory.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ def _episode(mem: FluxMem, dice: random.Random, number: int, by_theme: dict[str,
 
 
 RECORD = """(() => { const drawn = []; const d = fluxmem.drawing, draw = d.draw.bind(d); d.draw = () => { draw(); drawn.push(d.cost); };
-  window.recorded = { frames: [], drawn, on: true }; let last = 0;
+  window.recorded = { frames: [], drawn, tasks: [0], on: true };
+  new PerformanceObserver((list) => list.getEntries().forEach((one) => window.recorded.tasks.push(one.duration))).observe({ type: "longtask" }); let last = 0;
   const tick = (now) => { if (last) window.recorded.frames.push(now - last); last = now; if (window.recorded.on) requestAnimationFrame(tick); }; requestAnimationFrame(tick); })()"""
 
 
@@ -167,6 +169,7 @@ def _panned(browser: Browser) -> dict[str, float]:
         "frame_ms_p50": statistics.median(frames),
         "frame_ms_p95": frames[int(0.95 * len(frames))],
         "frame_ms_max": frames[-1],
+        "task_ms_max": max(found["tasks"]),
         "draw_ms_p50": statistics.median(drawn),
         "draw_ms_p95": drawn[int(0.95 * (len(drawn) - 1))],
     }

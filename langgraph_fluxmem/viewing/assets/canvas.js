@@ -1,5 +1,6 @@
-/* The graph on a canvas: what is there is drawn in a few batches, and a drag moves the last drawing where a new one takes too long. */
-const MARGIN = 40, LEGEND = 200, SLOW = 14, LABELS = 70;
+/* The graph on a canvas, in a few batches. Where there is much of it, a drag moves the last drawing, which is made anew when the hand rests:
+   what a drawing costs is mostly the browser's work after it, which a script cannot time, so it goes by how much there is. */
+const MARGIN = 40, LEGEND = 200, MUCH = 1200, LINES = 3000, LABELS = 70;
 
 class Drawing {
   constructor(canvas, memory, told) {
@@ -53,7 +54,7 @@ class Drawing {
     const ratio = Math.min(2, devicePixelRatio || 1), { clientWidth: wide, clientHeight: tall } = this.canvas;
     if (!wide || !tall) return;
     this.ratio = ratio; this.wide = wide; this.tall = tall; this.left = wide > 700 ? LEGEND : MARGIN;
-    this.keptAt = null;
+    this.keptAt = this.drawnAt = null;
     for (const canvas of [this.canvas, this.kept]) { canvas.width = Math.round(wide * ratio); canvas.height = Math.round(tall * ratio); }
     if (!this.fitted) { this.fitted = true; this.fit(false); }
     this.draw();
@@ -115,7 +116,8 @@ class Drawing {
   ask() { if (!this.asked) { this.asked = true; requestAnimationFrame(() => { this.asked = false; this.frame(); }); } }
   frame() {
     if (!this.wide) return;
-    if (this.moving && this.cost > SLOW && this.keptAt) {
+    if (this.moving && this.much && this.drawnAt) {
+      if (!this.keptAt) { this.kept.getContext("2d").drawImage(this.canvas, 0, 0); this.keptAt = this.drawnAt; }
       const { pen, ratio } = this, scale = this.transform.k / this.keptAt.k;
       pen.setTransform(1, 0, 0, 1, 0, 0); pen.fillStyle = this.ground; pen.fillRect(0, 0, this.canvas.width, this.canvas.height);
       pen.drawImage(this.kept, (this.transform.x - this.keptAt.x * scale) * ratio, (this.transform.y - this.keptAt.y * scale) * ratio, this.canvas.width * scale, this.canvas.height * scale);
@@ -138,22 +140,26 @@ class Drawing {
     this.scale = Math.max(0.55, Math.min(2.2, Math.sqrt(transform.k / 0.55))) * this.thin;
     this.drawEdges(); this.drawNodes(); this.drawMarks(); this.drawLabels();
     this.cost = performance.now() - begin;
-    if (this.cost > SLOW) { this.kept.getContext("2d").drawImage(this.canvas, 0, 0); this.keptAt = transform; }
+    this.much = this.many + count > MUCH; this.drawnAt = transform; this.keptAt = null;
     if (this.pulses.size) this.ask();
   }
   /* Pixels of a node's radius; of a few that are lit each can be seen. */
   size(node) { const plain = this.radius[node] * this.scale; return this.lit && this.lit.size <= 60 && this.lit.has(node) ? Math.max(4, plain * 1.25) : plain; }
   drawEdges() {
     const { pen, memory, sx, sy, inside, lit, paths } = this, { from, to, kind } = memory.edges, bins = new Map();
-    let many = 0;
+    let wanted = [];
     for (let edge = 0; edge < from.length; edge++) {
       if (!memory.edgeThere[edge] || memory.twin[edge]) continue;
       const a = from[edge], b = to[edge];
       if (!(inside[a] || inside[b]) || !this.visible(a) || !this.visible(b)) continue;
-      const weight = memory.weight[edge], strong = Math.min(3, Math.floor(Math.abs(weight) * 2));
       const on = paths ? paths.has(edge) : lit ? lit.has(a) && lit.has(b) && (a === this.selected || b === this.selected || this.selected < 0) : false;
       if (kind[edge] === "PART_OF" && !on) continue;
-      many++;
+      wanted.push([on ? Infinity : Math.abs(memory.weight[edge]), edge, on]);
+    }
+    if (wanted.length > LINES) wanted = wanted.sort((a, b) => b[0] - a[0]).slice(0, LINES);
+    const many = this.many = wanted.length;
+    for (const [, edge, on] of wanted) {
+      const weight = memory.weight[edge], strong = Math.min(3, Math.floor(Math.abs(weight) * 2));
       const key = (on ? 16 : lit ? 8 : 0) + (weight < 0 ? 4 : 0) + (kind[edge] === "PART_OF" ? 0 : strong);
       if (!bins.has(key)) bins.set(key, []);
       bins.get(key).push(edge);
