@@ -121,7 +121,7 @@ def _planned(
         _judge(change, book, settings)
     _promote_variants(changes, book, operation, settings)
     _retire_redundant(changes, book, operation, settings)
-    active = sum(held.skill.status != "retired" for node, held in book.skills.items() if node not in changes)
+    active = sum(held.skill.status != "retired" for node, held in list(book.skills.items()) if node not in changes)
     active += sum(change.skill.status != "retired" for change in changes.values())
     writes: list[Write] = []
     for change in changes.values():

@@ -36,8 +36,8 @@ def induce_cluster(means: Means, job: Mapping[str, Any], snapshot: Mapping[str, 
     hidden = tuple(sorted((yield Hidden(namespace))))
     learned: Learned = yield LearnedOf(namespace, hidden)
     book = learned.skills
-    tried = {held.skill.node: _trials(held.skill, book, snapshot) for held in book.skills.values() if held.id in set(job["skills"])}
-    mine = [held for held in book.skills.values() if held.id in set(job["skills"])]
+    tried = {held.skill.node: _trials(held.skill, book, snapshot) for held in list(book.skills.values()) if held.id in set(job["skills"])}
+    mine = [held for held in list(book.skills.values()) if held.id in set(job["skills"])]
     ids = dict.fromkeys((*(episode for held in mine for episode in book.sources.get(held.skill.node, {})), *job["episodes"]))
     attempts = read(learned, ids)
     successes = latest([attempt for attempt in attempts if attempt.outcome == "success"], settings.members)

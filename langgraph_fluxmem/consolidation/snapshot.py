@@ -82,8 +82,8 @@ def snapshot(means: Means, consolidation: str) -> Stage:
     learned: Learned = yield LearnedOf(namespace, hidden)
     position, book = learned.position, learned.skills
     since, judged = yield Call(lambda engine: _before(engine, namespace))
-    episodes = [row for row in learned.episodes.values() if acted(row.body) and row.op <= position]
-    taken = {episode for sources in book.sources.values() for episode in sources}
+    episodes = [row for row in list(learned.episodes.values()) if acted(row.body) and row.op <= position]
+    taken = {episode for sources in list(book.sources.values()) for episode in list(sources)}
     fresh = {row.id for row in episodes if row.op > since or row.id in judged}
     known = sum(row.body["outcome"] != "unknown" for row in episodes if row.body is not None)
     out: Json = {

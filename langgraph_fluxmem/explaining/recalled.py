@@ -91,8 +91,8 @@ class _Telling:
 
     def __post_init__(self) -> None:
         activation = self.activation
-        self.episodes = {row.node: row for row in self.learned.episodes.values()}
-        self.written = Episodes(self.learned.episodes.values())
+        self.episodes = {row.node: row for row in list(self.learned.episodes.values())}
+        self.written = Episodes(list(self.learned.episodes.values()))
         nodes = [node_of(one.id) for one in (*activation.facts, *activation.reshaped, *activation.episodes)]
         self.behind = self.learned.links_behind(self.vector, activation.situation.task, nodes)
 

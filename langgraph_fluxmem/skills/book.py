@@ -100,11 +100,11 @@ class SkillBook:
     @property
     def mature(self) -> bool:
         """Whether any skill is mature."""
-        return any(held.skill.status == "mature" for held in self.skills.values())
+        return any(held.skill.status == "mature" for held in list(self.skills.values()))
 
     def active(self) -> list[Held]:
         """Skills that are not retired, in log order: V_proc."""
-        return [held for held in self.skills.values() if held.skill.status != "retired"]
+        return [held for held in list(self.skills.values()) if held.skill.status != "retired"]
 
     def trials(self, revision: str) -> tuple[float, float]:
         """(successes, failures) under a revision."""

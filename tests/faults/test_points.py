@@ -62,6 +62,7 @@ def everything(directory: Path, again: str, chroma: str = "auto") -> None:
             mem.consolidate(namespace=work.HERE)
         mem.rebuild()
         mem.engine.ledger.backup(directory.with_name(f"backup-{again}"))
+        shutil.rmtree(directory.parent / "other-once", ignore_errors=True)
         other = soak.moved(mem, directory.parent, "once")
         FluxMem.reembed(other, DeterministicFakeEmbedding(size=16))
         shutil.rmtree(other)
