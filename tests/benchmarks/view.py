@@ -1,11 +1,11 @@
 """How soon the viewer shows a memory and how smoothly it pans, in headless Chromium without a GPU:
 python -m tests.benchmarks.view [--things 5000] [--screens DIR] [--json FILE].
 
-A made-up memory of a support desk with so many facts, episodes, skills and judged recalls. `picture_ms` is what the server computes once (the
-layout most of it; `picture_cpu_ms` of it is work, the rest waiting for a core), `first_paint_ms` and `drawn_ms` count from the page's request: until the first content, and until every node is on the
-canvas. `cold_s` is from starting the server to that. Frames are the intervals between animation frames while the mouse drags the whole graph
-about and the wheel zooms; `draw_ms` is what drawing one frame took,
-`task_ms_max` the longest the page was busy without a break meanwhile (0: never 50 ms); both grow where other work shares the cores. `slider_ms` is one move of the time slider over the whole memory.
+A made-up memory of a support desk with so many facts, episodes, skills and judged recalls. `picture_ms` is what the server computes once, the
+layout most of it; `picture_cpu_ms` of it is work, the rest waiting for a core. `first_paint_ms` and `drawn_ms` count from the page's request: until
+the first content, and until every node is on the canvas; `cold_s` from starting the server to that. Frames are the intervals between animation
+frames while the mouse drags the whole graph about and the wheel zooms; `draw_ms` is what a drawing took, `task_ms_max` the longest the page was
+busy without a break meanwhile (0: never 50 ms). `slider_ms` is one move of the time slider over the whole memory.
 """
 
 from __future__ import annotations
