@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _UUID6_EPOCH = 0x01B21DD213814000
 """100-nanosecond intervals between the epochs of uuid time and of Unix."""
 
+_TICK = 1e-6
+"""Seconds within which a datetime cannot tell two writes apart: one made of an operation's time includes that operation."""
+
 
 @dataclass(frozen=True)
 class AsOf:
@@ -83,7 +86,7 @@ def _find(ledger: Ledger, asked: AsOf) -> Moment:
     if asked.checkpoint is not None:
         return _at_checkpoint(ledger, asked.checkpoint)
     if asked.time is not None:
-        seconds = asked.time.timestamp() if isinstance(asked.time, dt.datetime) else float(asked.time)
+        seconds = asked.time.timestamp() + _TICK if isinstance(asked.time, dt.datetime) else float(asked.time)
         return Moment(ledger.read(lambda session: reading.position_at(session, seconds)), seconds)
     position = asked.position or 0
     if position > ledger.head():
