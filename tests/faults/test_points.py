@@ -123,15 +123,3 @@ def test_killed_at_every_point_and_at_random_moments(tmp_path):
     assert [total[kind] for kind in ("lost", "duplicated", "half", "wrong", "not_reached")] == [0, 0, 0, 0, 0]
     assert set(total["at"]) == {*faults.POINTS, soak.RANDOM}
     assert min(total["at"].values()) >= 1
-
-
-def test_the_soak_finds_an_acknowledgement_before_the_commit(tmp_path):
-    """It can tell: a ledger that acknowledges too early loses what it acknowledged."""
-    code = (
-        "import sys; from pathlib import Path; from langgraph_fluxmem.testing import faults; from tests.faults import soak\n"
-        "faults.arm('ledger.ack_before_commit', 'on')\n"
-        f"result = soak.soak(Path({str(tmp_path)!r}), 12, seed=5, points=['ledger.before_commit'])\n"
-        "sys.exit(0 if result.found.lost else 'nothing was found')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
