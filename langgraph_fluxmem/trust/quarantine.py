@@ -48,7 +48,9 @@ class Quarantined(BaseModel):
 
     def __str__(self) -> str:
         lines = [f"{self.id} [{self.status}] {self.kind} {self.name!r}, written by {self.by}"]
-        lines += [f"  {text!r}: {why}" for text, why in zip(self.texts, self.why, strict=True)]
+        for text in dict.fromkeys(self.texts):
+            lines.append(f"  {text!r}")
+            lines += [f"    {why}" for said, why in zip(self.texts, self.why, strict=True) if said == text]
         return "\n".join(lines)
 
 
