@@ -16,7 +16,7 @@ from langgraph_fluxmem.nodes import MemoryNodes, activation_of, fluxmem_nodes
 from langgraph_fluxmem.operators import Operators, resolve_operators
 from langgraph_fluxmem.presets import PresetName
 from langgraph_fluxmem.reading import Reader
-from langgraph_fluxmem.schema import Activation, Episode, Feedback, Situation, Step
+from langgraph_fluxmem.schema import Activation, Episode, Feedback, Origin, Situation, Step
 from langgraph_fluxmem.trust.calls import QuarantineCalls
 
 if TYPE_CHECKING:
@@ -310,6 +310,7 @@ class FluxMem(KeptMemory, QuarantineCalls):
         context: str = "memory_context",
         k: int = 10,
         self_check: bool = False,
+        origins: Mapping[str, Origin] | None = None,
     ) -> MemoryNodes:
         """The nodes retrieve, refine and commit_episode, and the route between them, on this memory; see `nodes.fluxmem_nodes`."""
         return fluxmem_nodes(
@@ -325,6 +326,7 @@ class FluxMem(KeptMemory, QuarantineCalls):
             context=context,
             k=k,
             self_check=self_check,
+            origins=origins,
         )
 
     def as_retriever(

@@ -8,7 +8,7 @@ Every node body is one generator, driven synchronously or asynchronously by the 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -21,7 +21,7 @@ from langgraph_fluxmem.errors import StateError
 from langgraph_fluxmem.execution import Execution
 from langgraph_fluxmem.learning import Repair, ended_badly, repair_after
 from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate
-from langgraph_fluxmem.origins import USUAL
+from langgraph_fluxmem.origins import USUAL, checked_origins
 from langgraph_fluxmem.pending import Pending, credited, held_open, shown_by, taken, tentative
 from langgraph_fluxmem.reading import Reader, StateReader, get
 from langgraph_fluxmem.requests import Stage
@@ -66,17 +66,19 @@ def fluxmem_nodes(
     context: str = "memory_context",
     k: int = 10,
     self_check: bool = False,
+    origins: Mapping[str, Origin] | None = None,
 ) -> MemoryNodes:
     """Build the nodes. Without `mem` they use ``runtime.store`` of the graph they run in, when that is a `FluxMemStore`.
 
     `namespace` and `also` may hold ``{fields}``; `task`, `observation`, `notes`, `action`, `result`, `actions` say where the state holds them
     (`reading.StateReader`); `context` is the key that receives the text for the prompt; at most `k` facts are recalled. With `self_check` the
     model that the memory was opened with says how a step went where `memory_feedback` does not (one call a step; rules see errors only).
+    `origins` says where fields come from, other than usual (`origins.USUAL`): ``{"task": "tool"}`` for tasks that were read out of mails.
 
     Raises:
         ConfigError, InvalidNamespaceError: at once, for arguments that cannot work.
     """
-    reader = StateReader(task, observation, notes, action, result, actions)
+    reader = StateReader(task, observation, notes, action, result, actions, checked_origins(origins))
     bodies = _Bodies(NamespaceTemplate(namespace), tuple(NamespaceTemplate(other) for other in also), reader, context, k, self_check)
     return MemoryNodes(
         retrieve=_node("retrieve", bodies.retrieve, mem, (*CHANNELS, context)),
@@ -233,7 +235,7 @@ class _Bodies:
             score=sum(step.progress for step in steps),
             id=get(state, "memory_episode_id"),
             metadata=metadata,
-            origins={} if judge == USUAL["outcome"] else {"outcome": judge},
+            origins=self._origins(judge),
         )
         provenance = run.provenance.model_copy(update={"lineage": channel.get("lineage")})
         committed: Committed = yield from mem.stages.commit(
@@ -253,6 +255,10 @@ class _Bodies:
             "memory_round": 0,
             "memory_cursor": cursor,
         }
+
+    def _origins(self, judge: Origin) -> dict[Any, Origin]:
+        task: dict[Any, Origin] = {"task": self.reader.origins["task"]} if "task" in self.reader.origins else {}
+        return task if judge == USUAL["outcome"] else {**task, "outcome": judge}
 
 
 def _with_first_notes(steps: Sequence[Step], notes: Sequence[str]) -> tuple[Step, ...]:

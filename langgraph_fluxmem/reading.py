@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
 from langgraph_fluxmem.errors import ConfigError, StateError
 from langgraph_fluxmem.learning import noted
-from langgraph_fluxmem.schema import Action, Feedback, Situation, Step
+from langgraph_fluxmem.schema import Action, Feedback, Origin, Situation, Step
 
 Reader = str | Callable[[Any], Any]
 """A state key, or a function of the state."""
@@ -42,6 +42,8 @@ class StateReader:
     action: Reader | None = None
     result: Reader | None = None
     actions: Reader | None = None
+    origins: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
+    """Where fields come from, other than usual."""
 
     def __post_init__(self) -> None:
         if self.task == MESSAGES and any((self.observation, self.notes, self.action, self.result, self.actions)):
@@ -109,6 +111,7 @@ class StateReader:
             shown=tuple(shown),
             used=tuple(named for named in feedback.used if named in facts),
             harmful=tuple(named for named in feedback.harmful if named in facts),
+            origins=self._step_origins(),
         )
         return step, changed
 
@@ -136,12 +139,16 @@ class StateReader:
                         result=text,
                         refused=failed,
                         shown=tuple(shown),
+                        origins=self._step_origins(),
                     )
                 )
                 seen = text
             if not message.tool_calls and message.text:
                 steps.append(Step(observation=seen, action=None, result=message.text, shown=tuple(shown), origins={"result": "agent"}))
         return task, tuple(steps), messages[-1].id if messages else None
+
+    def _step_origins(self) -> dict[Any, Origin]:
+        return {name: origin for name, origin in self.origins.items() if name != "task"}
 
     def _message_situation(self, state: Any) -> Situation:
         messages = self._since_cursor(state)

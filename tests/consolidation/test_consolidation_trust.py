@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import MessagesState
 
-from langgraph_fluxmem import Episode, Feedback, FluxMem, FluxMemState, Step
+from langgraph_fluxmem import ConfigError, Episode, Feedback, FluxMem, FluxMemState, Step
 from langgraph_fluxmem.learning import record, steps_of
 from langgraph_fluxmem.schema import Origin
 from langgraph_fluxmem.testing.models import ScriptedChatModel
@@ -93,7 +93,7 @@ class State(MessagesState, FluxMemState):
 def test_a_graph_says_whose_word_an_outcome_is(tmp_path: Path, feedback: Any, origin: str):
     model = ScriptedChatModel(answer=lambda *_: {"outcome": "success", "detail": "the page says it went well"})
     with FluxMem.open(tmp_path / "m", chroma="off", model=model) as mem:
-        nodes = mem.nodes(self_check=True)
+        nodes = mem.nodes(self_check=True, origins={"task": "tool", "result": "user", "notes": "tool"})
         builder = StateGraph(State)
         for name in ("retrieve", "refine", "commit_episode"):
             builder.add_node(name, getattr(nodes, name))
@@ -105,5 +105,11 @@ def test_a_graph_says_whose_word_an_outcome_is(tmp_path: Path, feedback: Any, or
         (row,) = mem.engine.ledger.nodes(("memories",), kinds=("episode",))
         assert row.body is not None
         assert row.body["outcome"] == "success"
-        assert row.body["origins"] == {"outcome": origin}
-        assert row.body["steps"][-1]["origins"] == {"result": "agent"}
+        assert row.body["origins"] == {"task": "tool", "outcome": origin}
+        assert [step["origins"] for step in row.body["steps"]] == [{"result": "user"}, {"result": "agent"}]
+
+
+@pytest.mark.parametrize("origins", [{"outcome": "user"}, {"mood": "user"}, {"task": "nobody"}])
+def test_origins_of_a_graph_are_checked_at_once(mem: FluxMem, origins: Any):
+    with pytest.raises(ConfigError, match="origins"):
+        mem.nodes(origins=origins)
