@@ -120,6 +120,8 @@ class BranchView:
         self._commits: dict[str, CommitRow] = {}
         self._lineages: dict[str, list[CommitRow]] = {}
         self._abandoned: dict[str, frozenset[str]] = {}
+        self._tips: dict[str, frozenset[str]] = {}
+        """The commits of a lineage that stand for all that is visible of it elsewhere: the latest, and those parallel to it."""
         self._last: tuple[Branch, frozenset[str]] | None = None
         self._lock = threading.Lock()
 
@@ -145,23 +147,35 @@ class BranchView:
         if self.position and any(begins_anew(change, self.position) for change in ledger.changes(self.position, self.namespace)):
             self.position = 0
         if not self.position:
-            self._commits, self._lineages, self._abandoned = {}, {}, {}
+            self._commits, self._lineages, self._abandoned, self._tips = {}, {}, {}, {}
         moved: set[str] = set()
         for commit in ledger.commits(self.namespace, after=self.position):
             if commit.op > head:
                 continue
             self._commits[commit.id] = commit
-            if commit.live and commit.provenance.lineage is not None:
-                self._lineages.setdefault(commit.provenance.lineage, []).append(commit)
-                moved.add(commit.provenance.lineage)
+            lineage = commit.provenance.lineage
+            if commit.live and lineage is not None:
+                self._lineages.setdefault(lineage, []).append(commit)
+                if lineage not in moved and self._goes_on(lineage, commit):
+                    self._tips[lineage] = frozenset((commit.id,))  # it goes on where the lineage stood: nothing is left behind by it
+                else:
+                    moved.add(lineage)
         for lineage in moved:
-            self._abandoned[lineage] = frozenset(self._left_behind(self._lineages[lineage]))
+            self._abandoned[lineage], self._tips[lineage] = self._left_behind(self._lineages[lineage])
         self.position, self._last = head, None
+
+    def _goes_on(self, lineage: str, commit: CommitRow) -> bool:
+        """Whether a new commit came after all that is visible of its lineage, beside nothing that is not."""
+        if commit.alone or self._tips.get(lineage) != frozenset(commit.seen):
+            return False
+        place = _place(commit)
+        return not any(_parallel(place, _place(self._commits[left])) for left in self._abandoned[lineage])
 
     def _hidden(self, branch: Branch) -> frozenset[str]:
         hidden: set[str] = set()
+        at_the_end = not branch.alone and self._tips.get(branch.lineage or "") == frozenset(branch.ids)
         for other, abandoned in self._abandoned.items():
-            if other == branch.lineage:
+            if other == branch.lineage and not at_the_end:
                 hidden.update(commit.id for commit in self._lineages[other])
             else:
                 hidden |= abandoned
@@ -170,17 +184,18 @@ class BranchView:
             hidden.difference_update(branch.alone)
         return frozenset(hidden)
 
-    def _left_behind(self, group: list[CommitRow]) -> set[str]:
-        """What the latest commit of a lineage left behind."""
+    def _left_behind(self, group: list[CommitRow]) -> tuple[frozenset[str], frozenset[str]]:
+        """What the latest commit of a lineage left behind, and the tips of what it did not."""
         latest = max(group, key=lambda commit: commit.op)
         visible = self._all_of((latest.id,))
-        last = [_place(latest)]
+        last, tips = [_place(latest)], {latest.id}
         for commit in sorted((commit for commit in group if commit.id not in visible), key=lambda commit: -commit.op):
             place = _place(commit)
             if commit.id not in visible and all(_parallel(place, other) for other in last):
                 last.append(place)
+                tips.add(commit.id)
                 visible |= self._all_of((commit.id,))
-        return {commit.id for commit in group} - visible
+        return frozenset(commit.id for commit in group) - visible, frozenset(tips)
 
     def _all_of(self, ids: Iterable[str]) -> set[str]:
         """These commits, and all that they came after."""

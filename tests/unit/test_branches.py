@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from langgraph_fluxmem.branches import Branch, BranchView, lineage_of, merge_commits, with_commit
 from langgraph_fluxmem.errors import StateError
@@ -141,3 +143,32 @@ def test_it_follows_the_log():
     assert seen.hidden(None) == frozenset()
     seen.rows += [commit("b", 2, "L", seen=["a"]), commit("c", 3, "L", seen=["a"])]
     assert seen.hidden(None) == {"b"}
+
+
+DEED = st.tuples(st.sampled_from("LM"), st.lists(st.integers(0, 9), max_size=2), st.integers(0, 2), st.integers(0, 2), st.booleans())
+
+
+@given(st.lists(DEED, max_size=12))
+def test_what_followed_the_log_hides_what_a_fresh_view_hides(deeds):
+    followed = view()
+    for op, (lineage, back, checkpoint, task, live) in enumerate(deeds, 1):
+        seen = sorted({str(op - 1 - one) for one in back if op - 1 - one > 0})
+        followed.rows.append(commit(str(op), op, lineage, seen, f"c{checkpoint}", live, f"n:{task}"))
+        fresh = view(*followed.rows)
+        readers = [(None, ()), ("L", (str(op),)), ("L", tuple(seen)), ("M", (str(op), *seen)), ("other", (str(op),))]
+        assert [followed.hidden(*reader) for reader in readers] == [fresh.hidden(*reader) for reader in readers]
+
+
+@given(st.lists(DEED, max_size=12), st.sampled_from("LM"), st.lists(st.integers(1, 12), max_size=3))
+def test_of_its_own_lineage_a_branch_sees_what_its_ids_stand_for_and_nothing_else(deeds, lineage, ids):
+    rows = [
+        commit(str(op), op, own, sorted({str(op - 1 - one) for one in back if op - 1 - one > 0}), f"c{checkpoint}", live, f"n:{task}")
+        for op, (own, back, checkpoint, task, live) in enumerate(deeds, 1)
+    ]
+    known = {row.id: row for row in rows}
+    visible = todo = {str(id_) for id_ in ids}
+    while todo:
+        todo = {id_ for one in todo if one in known for id_ in known[one].seen} - visible
+        visible = visible | todo
+    own = {row.id for row in rows if row.live and row.provenance.lineage == lineage}
+    assert view(*rows).hidden(lineage, [str(id_) for id_ in ids]) & own == own - visible
