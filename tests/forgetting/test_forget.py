@@ -132,6 +132,8 @@ def test_a_user_wherever_the_label_stands(mem: FluxMem) -> None:
     for namespace in (ADA, BOB, ("notes", "ada", "2026"), ("adamant",)):
         mem.remember(FACTS[0], namespace=namespace)
         mem.commit(episode(1), namespace=namespace)
+    assert {found.namespace for found in mem.forget(user="ada", namespace=("notes",), dry_run=True).removed} == {("notes", "ada", "2026")}
+    assert str(mem.forget(user="nobody")) == "nothing to forget"
     forgotten = mem.forget(user="ada")
     assert {found.namespace for found in forgotten.removed} == {ADA, ("notes", "ada", "2026")}
     assert mem.engine.ledger.namespaces() == [BOB, ("adamant",)]
