@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -84,9 +85,10 @@ class Forgotten(BaseModel):
         return "\n".join([*lines, "this cannot be undone" if self.dry_run else "compact() cleans the files of it"])
 
 
-_WORDS: dict[str, str] = {
+_WORDS: Mapping[Reason, str] = {
     "reshaped": "versions in another grain",
     "merged": "notes on facts that say the same",
     "judgement": "judgements of episodes",
+    "quarantine": "texts that were held back",
     "skill": "skills, which the next consolidation makes anew of what remains",
 }

@@ -167,6 +167,7 @@ def test_what_was_held_back_goes_with_what_it_was_made_of(mem: FluxMem):
     assert sorted(item.kind for item in mem.quarantine(namespace=HERE)) == ["note", "skill"]
     gone = mem.forget(fact, namespace=HERE)
     assert "quarantine" in {removed.why for removed in gone.removed}
+    assert "texts that were held back" in str(gone)
     assert [item.kind for item in mem.quarantine(namespace=HERE)] == ["skill"]
     episodes = [row.id for row in mem.engine.ledger.nodes(HERE, kinds=("episode",))]
     mem.forget(episodes, namespace=HERE)
