@@ -12,7 +12,7 @@ import binascii
 import html
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from urllib.parse import unquote
 
 from langgraph_fluxmem.text.folding import folded
@@ -48,25 +48,31 @@ _VERDICT = (
     r"|\bmark (?:this|it|the \w+) (?:as )?(?:success|successful|mature|trusted|verified|safe)"
     r"|\b(?:trusted|verified|approved|mature) (?:skill|procedure|step|workflow)|\badd (?:this|the following) (?:step|to)"
 )
-_SIGNS = re.compile(f"{_OVERRIDE}|{_ROLES}|{_SECRECY}|{_URGENCY}|{_TAKE}|{_SHELL}|{_VERDICT}")
-_HOSTS = re.compile(
+_HOSTS = (
     r"(?:https?|ftp|wss?|ssh|file|data|javascript):[^\s\"'<>)\]]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
     r"|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\b(?:[a-z0-9-]+(?:\.|\[\.\]|\(dot\)| dot ))+(?:com|net|org|io|ai|app|dev|co|ru|cn|info|biz|xyz|top|site|online|me|tk|ml|to|cc|"
     r"link|click|example|test|invalid|onion|local|internal|de|uk|eu|fr|tv|gg|sh)\b(?:/[^\s\"'<>]*)?"
 )
-_NAMES = re.compile(
+_NAMES = (
     r"\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b|\b[a-z][\w.]*\(|(?<!\w)(?:~|\.{1,2})?(?:/[\w.-]+){2,}|\b(?=\w*\d)(?=\w*[a-z])\w{8,}\b|\b\d{6,}\b"
 )
+_SIGNS = f"{_OVERRIDE}|{_ROLES}|{_SECRECY}|{_URGENCY}|{_TAKE}|{_SHELL}|{_VERDICT}"
 _CODED = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _SHORTEST = 12
 """Characters that decoded text must have to count."""
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compiled when it is first looked for: that takes tens of milliseconds, and most who import the package screen nothing."""
+    return re.compile(pattern)
 
 
 @lru_cache(maxsize=8192)
 def instructs(text: str) -> str:
     """What in `text` is said to be obeyed; empty where nothing is. Text that is written in code counts as what it says."""
     for version in (text, *decoded(text)):
-        found = _SIGNS.search(folded(version))
+        found = _compiled(_SIGNS).search(folded(version))
         if found is not None:
             return " ".join(found[0].split())
     return ""
@@ -74,12 +80,12 @@ def instructs(text: str) -> str:
 
 def hosts(text: str) -> tuple[str, ...]:
     """Addresses that a text names, folded: URLs, domains, e-mail and IP addresses."""
-    return tuple(dict.fromkeys(found.rstrip(".,;:!?") for found in _HOSTS.findall(folded(text))))
+    return tuple(dict.fromkeys(found.rstrip(".,;:!?") for found in _compiled(_HOSTS).findall(folded(text))))
 
 
 def names(text: str) -> tuple[str, ...]:
     """What a text names as a machine would: identifiers, calls, paths, account numbers."""
-    return tuple(dict.fromkeys(_NAMES.findall(folded(text))))
+    return tuple(dict.fromkeys(_compiled(_NAMES).findall(folded(text))))
 
 
 @lru_cache(maxsize=8192)
