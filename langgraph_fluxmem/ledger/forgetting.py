@@ -133,9 +133,8 @@ def forget(
             erased = _forget(tx, ns, Erased(namespace), wanted, provenance)
             if erased is not None:
                 done.append(erased)
-                for name in [(leases_of or {}).get(namespace)]:
-                    if name is not None:
-                        leases.break_(tx, name)
+                if leases_of and namespace in leases_of:
+                    leases.break_(tx, leases_of[namespace])
     if done:
         for name in again:
             leases.set_cursor(tx, name, 0)

@@ -123,7 +123,6 @@ class Ledger:
         return self._writer.submit(run).result()
 
     @patient
-    @patient
     def read(self, run: Callable[[Session], T]) -> T:
         """Run a reading on a session of its own; it may end anywhere, must not write, and is run again where the server was away."""
         with self._reading() as session:
