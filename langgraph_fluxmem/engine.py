@@ -67,7 +67,8 @@ class Engine:
         self._learned: OrderedDict[tuple[Namespace, frozenset[str]], Learned] = OrderedDict()
         self._branches: OrderedDict[Namespace, BranchView] = OrderedDict()
         self._queries: OrderedDict[str, Vector] = OrderedDict()
-        self._pasts: OrderedDict[tuple[int, float], Engine] = OrderedDict()
+        self._pasts: OrderedDict[tuple[int, float], tuple[Engine, int]] = OrderedDict()
+        """Engines on the past, each with the log's head when it was known that nothing that it read had been erased."""
         self._lock = threading.Lock()
         self._closed = False
 
@@ -243,26 +244,25 @@ class Engine:
         return learned.advise(activation.situation, vector, actions, Repair.of(activation.repair), skills)
 
     def past(self, position: int, moment: float | None = None) -> Engine:
-        """An engine on the ledger as it was at a log position, when it was `moment` (epoch seconds; None: when that was written). Reads the
-        ledger where it is not one of the last `PASTS`; it need not be closed."""
+        """An engine on the ledger as it was at a log position, when it was `moment` (epoch seconds; None: when that was written). One of the
+        last `PASTS` is used again unless something was erased since; it need not be closed."""
         if moment is None:
             moment = self.ledger.read(lambda session: time_of(session, position))
+        head = self.ledger.head()
         with self._lock:
-            found = self._pasts.get((position, moment))
-            if found is None:
-                config = self.config.model_copy(update={"chroma": "off", "text_cache_mb": 0})
-                found = Engine(cast("Ledger", PastLedger(self.ledger, position, moment)), self.embedder, config, None)
-                found.observers = self.observers
-            self._pasts[position, moment] = found
-            self._pasts.move_to_end((position, moment))
-            while len(self._pasts) > PASTS:
-                self._pasts.popitem(last=False)
+            found, known = self._pasts.get((position, moment), (None, head))
+        if found is None or (head > known and self.ledger.erased(known) != []):
+            config = self.config.model_copy(update={"chroma": "off", "text_cache_mb": 0})
+            found = Engine(cast("Ledger", PastLedger(self.ledger, position, moment)), self.embedder, config, None)
+            found.observers = self.observers
+        with self._lock:
+            self._keep(self._pasts, (position, moment), (found, head), PASTS)
         return found
 
-    def _keep(self, kept: OrderedDict[K, V], key: K, value: V) -> None:
+    def _keep(self, kept: OrderedDict[K, V], key: K, value: V, most: int | None = None) -> None:
         kept[key] = value
         kept.move_to_end(key)
-        while len(kept) > self.config.open_namespaces:
+        while len(kept) > (most or self.config.open_namespaces):
             kept.popitem(last=False)
 
     def loaded(self, namespace: Namespace, hidden: Collection[str], position: int) -> Learned | None:

@@ -50,7 +50,9 @@ class AsOf:
             raise ConfigError(f"as_of() was given {' and '.join(given) or 'nothing'}; give one of commit, checkpoint, time, position")
         if isinstance(self.time, dt.datetime) and self.time.tzinfo is None:
             raise ConfigError(f"time is {self.time!r}, without a time zone; give one, for example datetime.now(UTC), or epoch seconds")
-        if isinstance(self.position, bool) or (self.position is not None and self.position < 0):
+        if self.time is not None and (isinstance(self.time, bool) or not isinstance(self.time, (dt.datetime, int, float))):
+            raise ConfigError(f"time is {self.time!r}; give a datetime with a time zone, or seconds since the epoch")
+        if self.position is not None and (isinstance(self.position, bool) or not isinstance(self.position, int) or self.position < 0):
             raise ConfigError(f"position is {self.position!r}; it is a position of the log, 0 or more")
 
 

@@ -221,6 +221,21 @@ def test_what_was_erased_is_gone_at_every_moment(mem: FluxMem) -> None:
     assert not mem.as_of(position=then).recall("a secret").facts
 
 
+def test_what_is_forgotten_is_gone_from_a_past_that_was_looked_at_before(mem: FluxMem) -> None:
+    (fact,) = mem.remember(["the green door has a lock"])
+    mem.commit(Episode(task=QUERY, steps=(Step(action="open green door", progress=1.0),), outcome="success", id="opened"))
+    then = mem.engine.ledger.head()
+    shown = mem.as_of(position=then).recall(QUERY)
+    assert [episode.task for episode in shown.episodes] == [QUERY]
+    assert shown.steps
+    mem.forget("opened")
+    again = mem.as_of(position=then).recall(QUERY)
+    assert not again.episodes
+    assert not again.steps
+    assert [found.id for found in again.facts] == [fact]
+    assert [advice.support for advice in shown.advise(ACTIONS)] == [0.0] * len(ACTIONS)
+
+
 @pytest.mark.parametrize(
     ("asked", "error", "said"),
     [
@@ -228,6 +243,8 @@ def test_what_was_erased_is_gone_at_every_moment(mem: FluxMem) -> None:
         ({"commit": "x", "position": 1}, ConfigError, "commit and position"),
         ({"time": dt.datetime(2026, 1, 1)}, ConfigError, "time zone"),
         ({"position": -1}, ConfigError, "0 or more"),
+        ({"position": "3"}, ConfigError, "0 or more"),
+        ({"time": "yesterday"}, ConfigError, "datetime"),
         ({"position": 99}, UnknownIdError, "99"),
         ({"commit": "no such"}, UnknownIdError, "mem.log"),
         ({"checkpoint": "no such"}, UnknownIdError, "get_state"),
