@@ -39,8 +39,8 @@ class KeptMemory(OpenMemory):
 
         Either `ids` (of facts, items, episodes, skills, commits or runs, in `namespace`), or conditions, all of which must hold: `namespace`
         (with `deep` those below it, too); `user`, a label in namespaces, wherever it stands; the `source` of facts; a `filter` on the
-        metadata of facts and episodes and on the values of items, as in a store's search; `before`, when it was last written (a datetime, an
-        age as a timedelta, or seconds since the epoch); `kinds` (``"fact"``, ``"item"``, ``"episode"``, ``"skill"``). None of namespace and
+        metadata of facts and episodes and on the values of items, as in a store's search; `before`, when it was last written (a datetime with a
+        time zone, an age as a timedelta, or seconds since the epoch); `kinds` (``"fact"``, ``"item"``, ``"episode"``, ``"skill"``). None of namespace and
         user: ``("memories",)``.
 
         Goes: all versions' content, vectors, terms, the edges and the evidence that name it, what a forgotten episode taught; and what is

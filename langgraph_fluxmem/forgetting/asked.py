@@ -148,6 +148,10 @@ def _moment(before: When | None, now: Callable[[], float]) -> float | None:
     if isinstance(before, dt.timedelta):
         return now() - before.total_seconds()
     if isinstance(before, dt.datetime):
+        if before.tzinfo is None:
+            raise ConfigError(
+                f"before is {before!r}, without a time zone; give one, for example datetime.now(UTC), or an age as a timedelta"
+            )
         return before.timestamp()
     if isinstance(before, bool) or not isinstance(before, (int, float)):
         raise ConfigError(f"before is {before!r}; give a datetime, a timedelta (an age), or seconds since the epoch")

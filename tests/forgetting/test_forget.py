@@ -81,6 +81,8 @@ def test_nothing_is_forgotten_by_accident(mem: FluxMem) -> None:
         mem.forget(deep=True, source="crm")
     with pytest.raises(ConfigError, match="before"):
         mem.forget(before="yesterday")
+    with pytest.raises(ConfigError, match="time zone"):
+        mem.forget(before=dt.datetime(2026, 1, 31))
     assert len(mem.recall("plan tea Zanzibar euros").facts) == 4
 
 
