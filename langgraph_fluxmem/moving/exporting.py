@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import os
+import zlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from langgraph_fluxmem.errors import InvalidNamespaceError, LedgerError
+from langgraph_fluxmem.errors import InvalidContentError, InvalidNamespaceError, LedgerError
 from langgraph_fluxmem.ledger.exporting import Told, told
 from langgraph_fluxmem.ledger.forgetting import every_namespace
 from langgraph_fluxmem.ledger.sql import Session
@@ -128,7 +129,7 @@ def opened(place: Place, mode: str) -> Generator[IO[str]]:
     """The file at a path, or the file itself. What is written to a path stands under another name until it is whole.
 
     Raises:
-        LedgerError: it cannot be read or written.
+        LedgerError: it cannot be read or written. InvalidContentError: what is read is damaged: no text, or cut off within its compression.
     """
     if not isinstance(place, (str, os.PathLike)):
         yield place
@@ -141,6 +142,10 @@ def opened(place: Place, mode: str) -> Generator[IO[str]]:
             yield file
         if mode == "w":
             scratch.replace(path)
+    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
+        raise InvalidContentError(
+            f"{path} is damaged or no export ({error}); what stands before that is imported, if anything; get the whole file and import it again"
+        ) from error
     except OSError as error:
         if isinstance(error, LedgerError):
             raise

@@ -186,6 +186,20 @@ def test_what_is_no_export_is_refused(tmp_path: Path) -> None:
         assert mem.verify() == []
 
 
+@pytest.mark.parametrize("harm", ["cut", "bent", "no text"])
+def test_a_damaged_file_is_refused_in_words(tmp_path: Path, harm: str) -> None:
+    file = tmp_path / ("out.jsonl" if harm == "no text" else "out.jsonl.gz")
+    with FluxMem.open(tmp_path / "one", chroma="off") as one:
+        one.remember([f"order {number} was refunded in {number * 37} days" for number in range(50)])
+        one.export(file)
+    whole = file.read_bytes()
+    middle = len(whole) // 2
+    harmed = {"cut": whole[:middle], "bent": whole[:200] + b"\0\1\2\3" * 40 + whole[360:], "no text": b"\xff\xfe" + whole}
+    file.write_bytes(harmed[harm])
+    with FluxMem.open(tmp_path / "two", chroma="off") as two, pytest.raises(InvalidContentError, match="no export"):
+        two.import_(file)
+
+
 def test_a_failing_export_leaves_no_file(tmp_path: Path) -> None:
     with FluxMem.open(tmp_path / "one", chroma="off") as mem:
         live(mem)
