@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+import sys
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -138,7 +139,9 @@ class _Server(ThreadingHTTPServer):
         self.hosts = frozenset((f"{HOST}:{self.server_port}", f"localhost:{self.server_port}"))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that went away is no error worth a word."""
+        """A browser that went away is no error worth a word; anything else is told on standard error."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -191,6 +194,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._say(404, str(error))
         except FluxMemError as error:
             return self._say(400, str(error))
+        except Exception:
+            self._say(500, "this could not be answered; what went wrong is told where the page is served from")
+            raise
         return self._send(200, "application/json", json.dumps(found, ensure_ascii=False, separators=(",", ":"), default=str).encode())
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:

@@ -23,6 +23,7 @@ from langgraph_fluxmem.graph import MemoryGraph
 from langgraph_fluxmem.links import node_of
 from langgraph_fluxmem.viewing import ViewServer, export_view
 from langgraph_fluxmem.viewing.picture import picture
+from langgraph_fluxmem.viewing.server import Viewer
 
 from .memories import ADA, EVE, MARK, fill, fill_neighbour
 
@@ -137,6 +138,19 @@ def test_wrong_questions_are_answered_in_words(server: ViewServer) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------- one tenant only
+def test_what_goes_wrong_is_told(mem: FluxMem, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    def broken(self: Viewer, id: str) -> dict[str, Any]:
+        raise RuntimeError(f"nothing works with {id}")
+
+    monkeypatch.setattr(Viewer, "node", broken)
+    with ViewServer(mem, ADA) as running:
+        status, _, body = ask(running, "/api/node?id=x")
+        assert status == 500
+        assert "could not be answered" in body
+        assert "nothing works" not in body
+    assert "nothing works with x" in capfd.readouterr().err
+
+
 def test_nothing_of_another_namespace_is_in_any_answer(mem: FluxMem, server: ViewServer, tmp_path: Path) -> None:
     """Every answer there is, of every id that either tenant has, and of queries that ask for the neighbour outright."""
     ledger = mem.engine.ledger
