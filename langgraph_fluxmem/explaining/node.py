@@ -77,7 +77,7 @@ def _place(id: str, namespace: Namespace | None) -> Stage:
         commits: list[CommitRow] = (yield Fetch("resolve_episode", (namespace, id))) or (yield Fetch("resolve_run", (id,)))
         operation: OperationRow | None = None if commits else (yield Fetch("operation", (id,)))
         if operation is not None and operation.commit is not None:
-            commits = [row for row in (yield Fetch("commits", (operation.namespace,))) if row.id == operation.commit]
+            commits = yield Fetch("commits_named", (operation.namespace, (operation.commit,)))
         for commit in commits:
             if namespace is None or commit.namespace == namespace:
                 written: list[NodeRow] = yield Fetch("nodes", (commit.namespace,))

@@ -51,9 +51,14 @@ def told(explanation: Explanation) -> str:
     raise TypeError(f"{type(explanation).__name__} is no explanation of a recall or a node")
 
 
+def plain(text: str) -> str:
+    """A text without control characters, which a terminal would obey."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
 def brief(text: str, width: int = WIDTH) -> str:
     """The beginning of a text on one line, without control characters."""
-    flat = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    flat = " ".join(plain(text).split())
     return flat if len(flat) <= width else flat[: width - 1] + "…"
 
 
@@ -98,7 +103,7 @@ def _recall(found: RecallExplanation) -> Iterator[str]:
     if found.model_calls:
         yield f"  {found.model_calls} calls of a model"
     for edit in found.repaired:
-        yield f"  repaired: {edit.action} {', '.join(edit.targets)} ({edit.reason})"
+        yield f"  repaired: {edit.action} {', '.join(edit.targets)} ({brief(edit.reason)})"
     moved = ", ".join(f"{one.signal} {one.configured:.2f} -> {one.in_force:.2f}" for one in found.moved if one.told)
     if moved:
         yield f"  weights moved by {found.judged} judged recalls: {moved}"
@@ -159,7 +164,7 @@ def _proof(proof: Proof) -> str:
 def _node(found: NodeExplanation) -> Iterator[str]:
     yield f"{found.kind} {found.id} in {'.'.join(found.namespace)} ({found.state})"
     for line in (found.content or found.title).splitlines():
-        yield f"  {line}"
+        yield f"  {plain(line)}"
     said = {"source": found.source, "speaker": found.speaker, **found.details}
     for name, value in said.items():
         if value not in (None, "", {}, []):

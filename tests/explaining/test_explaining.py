@@ -301,6 +301,14 @@ def test_ids_are_looked_up_where_one_may_look(mem: FluxMem) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------- how it is told
+def test_a_terminal_is_told_nothing_to_obey(tmp_path: Path) -> None:
+    with FluxMem.open(tmp_path / "m", chroma="off") as mem:
+        (fact,) = mem.remember("the door is \x1b[2Jgreen\x1b]0;owned\x07 and the key\nlies behind it")
+        for told in (mem.explain(fact), mem.explain(mem.recall("green door"))):
+            assert "green" in told.text()
+            assert all(char.isprintable() for char in told.text().replace("\n", ""))
+
+
 def test_stored_text_cannot_speak_html(mem: FluxMem) -> None:
     fact = mem.remember([f"{HOSTILE} one", f"{HOSTILE} two"], namespace=ADA, source=HOSTILE)[0]
     step = Step(observation=HOSTILE, action={"name": HOSTILE}, result=HOSTILE, used=(fact,))
