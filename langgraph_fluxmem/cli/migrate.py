@@ -12,10 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from langgraph_fluxmem.cli import show
+from langgraph_fluxmem.cli.options import AsJson
 from langgraph_fluxmem.errors import ConfigError, InvalidContentError
 
 migrate = typer.Typer(no_args_is_help=True, help="Move in from another memory; it can be run again.", rich_markup_mode=None)
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Directory = Annotated[str, typer.Argument(help="The memory's directory, made when missing.", envvar="FLUXMEM_DIR")]
 
 
@@ -61,7 +61,7 @@ def store(
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"{source!r} names no store: {error}; give module:name, where the module can be imported from here") from None
-    old = found if isinstance(found, BaseStore) else found()
+    old = found if isinstance(found, BaseStore) or not callable(found) else found()
     if not isinstance(old, BaseStore):
         raise ConfigError(f"{source!r} is a {type(old).__name__}; it must be a LangGraph BaseStore, or a function that returns one")
     with FluxMem.open(directory) as mem:
