@@ -76,7 +76,7 @@ class Forgotten(BaseModel):
         verb = "would forget" if self.dry_run else "forgot"
         parts = ", ".join(f"{count} {kind}{'s' if count != 1 else ''}" for kind, count in self.counts().items())
         lines = [f"{verb} {parts}: {self.versions} versions, {self.vectors} vectors, {self.edges} edges, {self.evidence} rows of evidence"]
-        why = Counter(found.why for found in self.dependents)
+        why: Counter[Reason] = Counter(found.why for found in self.dependents)
         lines += [f"  {count} not asked for, made of it: {_WORDS[reason]}" for reason, count in why.items()]
         if self.threads:
             lines.append(f"  threads whose checkpoints may hold its text: {', '.join(self.threads)}")
