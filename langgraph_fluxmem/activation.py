@@ -153,7 +153,7 @@ def _experience(
     learned: Learned, vector: Vector | None, served: Mapping[str, float]
 ) -> tuple[tuple[RecalledEpisode, ...], tuple[RecalledSkill, ...]]:
     """The nearest past episodes by cosine of their tasks, and the skills that they or the task itself bring up."""
-    if vector is None:
+    if vector is None or not learned.lived:
         return (), ()
     past = learned.past(vector)
     episodes = _episodes(past, served) if past.nodes else ()

@@ -139,6 +139,11 @@ class Learned:
         with self._lock:
             return recall_steps(self.steps, situation, task_vector, k)
 
+    @property
+    def lived(self) -> bool:
+        """Whether there is an episode with steps, or a skill."""
+        return bool(self.by_node or self.skills.skills)
+
     def past(self, vector: Vector) -> Past:
         """All known tasks and episodes with their cosine to a task (d,), as of one moment: another thread may follow the log meanwhile."""
         with self._lock:

@@ -8,6 +8,7 @@ alike in part is likelier to be in the way. Measured on LoCoMo (`tests.benchmark
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -47,7 +48,8 @@ class Tasks:
         self._words: dict[str, int] = {}
         self._holders: list[array[int]] = []
         self._pairs: tuple[array[int], array[int]] = (array("q"), array("q"))
-        self._weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+        self._weights: tuple[list[float], float, NDArray[np.float64]] | None = None
+        self._held: dict[int, NDArray[np.int64]] = {}
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -70,6 +72,7 @@ class Tasks:
             self._holders[column].append(number)
             self._pairs[0].append(number)
             self._pairs[1].append(column)
+            self._held.pop(column, None)
         self._weights = None
 
     @property
@@ -79,23 +82,36 @@ class Tasks:
 
     def overlap(self, words: Iterable[str]) -> NDArray[np.float64]:
         """(m,) cosine of the tasks' sets of words with this one, each word weighted by how few tasks have it, in [0, 1]."""
-        rarities, lengths = self._rarities()
-        out = np.zeros(len(self))
+        rarities, unseen, lengths = self._rarities()
+        known: list[NDArray[np.int64]] = []
+        squares: list[float] = []
         square = 0.0
         for word in dict.fromkeys(words):
             column = self._words.get(word)
-            weight = _rarity(np.zeros(1), len(self))[0] if column is None else rarities[column]
+            weight = unseen if column is None else rarities[column]
             square += weight * weight
             if column is not None:
-                out[np.array(self._holders[column])] += weight * weight
-        return out / (lengths * np.sqrt(square) + 1e-12)
+                known.append(self._holding(column))
+                squares.append(weight * weight)
+        if not known:
+            return np.zeros(len(self))
+        shared = np.bincount(np.concatenate(known), np.repeat(squares, [len(held) for held in known]), len(self))
+        return shared / (lengths * math.sqrt(square) + 1e-12)
 
-    def _rarities(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Weight of each word, and length of each task in these weights."""
+    def _holding(self, column: int) -> NDArray[np.int64]:
+        """The tasks that hold a word, in order."""
+        held = self._held.get(column)
+        if held is None:
+            held = self._held[column] = np.array(self._holders[column], dtype=np.int64)
+        return held
+
+    def _rarities(self) -> tuple[list[float], float, NDArray[np.float64]]:
+        """Weight of each word, of a word that no task holds, and length of each task in these weights."""
         if self._weights is None:
             of = _rarity(np.array([len(holders) for holders in self._holders], dtype=np.float64), len(self))
             rows, columns = np.array(self._pairs[0], dtype=np.int64), np.array(self._pairs[1], dtype=np.int64)
-            self._weights = of, np.sqrt(np.bincount(rows, weights=np.square(of[columns]), minlength=len(self)))
+            lengths = np.sqrt(np.bincount(rows, weights=np.square(of[columns]), minlength=len(self)))
+            self._weights = of.tolist(), float(_rarity(np.zeros(1), len(self))[0]), lengths
         return self._weights
 
 
