@@ -35,6 +35,12 @@ def operation_id(consolidation: str, position: int) -> str:
     return f"{KIND}-{position}-{consolidation}"
 
 
+def read_operation_id(operation: str) -> tuple[int, str]:
+    """(position, consolidation) of such an id."""
+    _, position, consolidation = operation.split("-", 2)
+    return int(position), consolidation
+
+
 def looked_up_to(ledger: Ledger, namespace: Namespace) -> int:
     """The position up to which live consolidations have looked at episodes; 0 when there is none. Reads the log from its end backwards."""
     if not ledger.cursor(cursor_name(namespace)):
@@ -44,7 +50,7 @@ def looked_up_to(ledger: Ledger, namespace: Namespace) -> int:
         operations = ledger.operations(namespace, limit=limit)
         done = next((operation for operation in operations if operation.kind == KIND and not operation.undone), None)
         if done is not None:
-            return int(done.id.split("-", 2)[1])
+            return read_operation_id(done.id)[0]
         if len(operations) < limit:
             return 0
         limit *= 8

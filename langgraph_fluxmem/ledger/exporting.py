@@ -49,6 +49,7 @@ _OPERATIONS = Statement(
     .order_by(operations.c.position)
     .limit(bindparam("page"))
 )
+_IDS = Statement(select(operations.c.id).where(operations.c.ns == bindparam("ns"), operations.c.kind == bindparam("kind")))
 _NODES = Statement(
     select(nodes.c.op, nodes.c.body, nodes.c.texts, *(nodes.c[name] for name in NODE))
     .where(
@@ -80,6 +81,12 @@ _VECTORS = Statement(
         vectors.c.ns == bindparam("ns"), any_of(vectors.c.hash, "hashes"), vectors.c.fingerprint == bindparam("fingerprint")
     )
 )
+
+
+def ids_of(session: Session, namespace: Namespace, kind: str) -> list[str]:
+    """Ids of the operations of one kind that a namespace holds, undone and forgotten ones too."""
+    ns = namespace_id(session, namespace_path(namespace))
+    return [] if ns is None else [str(id_) for (id_,) in session.all(_IDS, {"ns": ns, "kind": kind})]
 
 
 def told(session: Session, namespace: Namespace, fingerprint: str | None, *, with_vectors: bool) -> Iterator[Told]:

@@ -1,7 +1,8 @@
 """Import: an export's operations are written as they were, in their order, with their ids and times.
 
 So the same import again changes nothing, an interrupted one goes on, and what was forgotten here does not come back by it. Positions differ
-from those of the memory it came from; what names one (a consolidation, and the skills it wrote) is told the new one.
+from those of the memory it came from; what names one (a consolidation, and the skills it wrote) is told the new one, once: a later export
+of the same memory is written over an earlier one.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from langgraph_fluxmem.consolidation.snapshot import KIND as CONSOLIDATE
-from langgraph_fluxmem.consolidation.snapshot import cursor_name, operation_id
+from langgraph_fluxmem.consolidation.snapshot import cursor_name, operation_id, read_operation_id
 from langgraph_fluxmem.edits import Applied, CommitWrite, EdgeWrite, EvidenceWrite, NodeWrite, Plan, Text, VectorWrite, Write
 from langgraph_fluxmem.errors import ConfigError, EmbeddingMismatchError, InvalidContentError, LedgerError, SchemaVersionError
 from langgraph_fluxmem.indexing import indexed_again
 from langgraph_fluxmem.ledger import apply as applying
 from langgraph_fluxmem.ledger import leases
+from langgraph_fluxmem.ledger.exporting import ids_of
 from langgraph_fluxmem.ledger.plans import Prepared, prepare
 from langgraph_fluxmem.ledger.writer import Transaction
 from langgraph_fluxmem.moving.embedded import embedded_text
@@ -56,7 +58,8 @@ class Imported(BaseModel):
 
 @dataclass(slots=True)
 class _State:
-    """What is known while a file is read. `old` and `new` are positions of the operations of a namespace so far, there and here."""
+    """What is known while a file is read. `old` and `new` are positions of the operations of a namespace so far, there and here;
+    `consolidations` their operation ids here by name."""
 
     again: bool
     reindex: bool
@@ -65,6 +68,7 @@ class _State:
     nodes: int = 0
     embedded: int = 0
     namespaces: dict[Namespace, None] = field(default_factory=dict[Namespace, None])
+    consolidations: dict[Namespace, dict[str, str]] = field(default_factory=dict[Namespace, dict[str, str]])
     old: dict[Namespace, list[int]] = field(default_factory=lambda: defaultdict[Namespace, list[int]](list))
     new: dict[Namespace, list[int]] = field(default_factory=lambda: defaultdict[Namespace, list[int]](list))
 
@@ -204,8 +208,9 @@ def _prepared(engine: Engine, line: Mapping[str, Any], into: Mapping[Namespace, 
             writes.append(CommitWrite(commit["id"], commit["episode"], commit["digest"], *came_after))
         operation = str(line["operation"])
         if line["kind"] == CONSOLIDATE:
-            _, old, name = operation.split("-", 2)
-            operation = operation_id(name, state.position(namespace, int(old)))
+            old, name = read_operation_id(operation)
+            held = _consolidations(engine, namespace, state)
+            operation = held.setdefault(name, operation_id(name, state.position(namespace, old)))
         return prepare(Plan(operation, str(line["kind"]), namespace, tuple(writes), Provenance(**line.get("from", {}))))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, InvalidContentError):
@@ -213,6 +218,15 @@ def _prepared(engine: Engine, line: Mapping[str, Any], into: Mapping[Namespace, 
         raise InvalidContentError(
             f"operation {line.get('operation')!r} of the export cannot be read ({type(error).__name__}: {error}); export again"
         ) from error
+
+
+def _consolidations(engine: Engine, namespace: Namespace, state: _State) -> dict[str, str]:
+    """Operation ids of the consolidations here, by their names. The same one has another position in its id in each memory, and would have
+    another one after each export: what it looked at last may not be in a later one, because something newer took its place."""
+    if namespace not in state.consolidations:
+        found = engine.ledger.read(lambda session: ids_of(session, namespace, CONSOLIDATE))
+        state.consolidations[namespace] = {read_operation_id(id_)[1]: id_ for id_ in found}
+    return state.consolidations[namespace]
 
 
 def _node(node: Mapping[str, Any], namespace: Namespace, state: _State) -> NodeWrite:

@@ -87,6 +87,70 @@ def test_a_round_trip_changes_nothing(address: str, tmp_path: Path, vectors: boo
         assert two.verify() == []
 
 
+def counting(mem: FluxMem, namespace: tuple[str, ...] = NS) -> tuple[object, ...]:
+    """What counts: the current version of every node, stored edges, and evidence; positions differ between memories."""
+    ledger = mem.engine.ledger
+    return (
+        sorted(
+            (row.id, row.node, row.kind, row.key, row.created_at, str({**(row.body or {}), "position": 0}))
+            for row in ledger.nodes(namespace)
+        ),
+        sorted((edge.kind, edge.src, edge.dst, edge.weight) for edge in ledger.edges(namespace)),
+        sorted((row.target, row.activation, row.channel, row.weight) for row in ledger.evidence(namespace)),
+    )
+
+
+def exported(mem: FluxMem) -> str:
+    file = io.StringIO()
+    mem.export(file)
+    return file.getvalue()
+
+
+def test_a_later_export_is_imported_over_an_earlier_one(tmp_path: Path) -> None:
+    """The last operation that a consolidation looked at may be replaced afterwards, and then is not in the later export: the consolidation is
+    the same one nevertheless."""
+    with (
+        FluxMem.open(tmp_path / "one", chroma="off") as one,
+        FluxMem.open(tmp_path / "two", chroma="off") as two,
+        FluxMem.open(tmp_path / "three", chroma="off") as three,
+    ):
+        live(one)  # it ends with the second version of an item
+        assert one.consolidate(namespace=NS).operation
+        first = exported(one)
+        two.import_(io.StringIO(first))
+        one.store.put(NS, "key", {"text": "third"})
+        for number in range(6, 12):
+            steps = (Step(action=f"open parcel {number}"), Step(observation="parcel", action=f"send parcel {number}", progress=1.0))
+            one.commit(Episode(task=f"send parcel {number}", steps=steps, outcome="success", id=f"order-{number}"), namespace=NS)
+        assert one.consolidate(namespace=NS).operation
+        second = exported(one)
+        done = two.import_(io.StringIO(second))
+        assert done.operations == 8
+        assert done.duplicates
+        assert two.import_(io.StringIO(second)).operations == 0
+        assert one.import_(io.StringIO(second)).operations == one.import_(io.StringIO(first)).operations == 0
+        three.import_(io.StringIO(second))
+        assert counting(two) == counting(three) == counting(one)
+        assert told(two) == told(three) == told(one)
+        reports = [mem.consolidate(namespace=NS) for mem in (one, two, three)]
+        assert [(report.new, report.operation) for report in reports] == [(0, None)] * 3
+        assert [mem.verify() for mem in (one, two, three)] == [[], [], []]
+
+
+def test_an_import_takes_nothing_away(tmp_path: Path) -> None:
+    with FluxMem.open(tmp_path / "one", chroma="off") as one, FluxMem.open(tmp_path / "two", chroma="off") as two:
+        (fact,) = one.remember("Ada lives in Zanzibar.")
+        one.store.put(NS, "key", {"text": "there"})
+        two.import_(io.StringIO(exported(one)))
+        one.forget(fact)
+        one.store.delete(NS, "key")
+        one.remember("Ada is on the team plan.")
+        assert two.import_(io.StringIO(exported(one))).operations == 1
+        assert {row.id for row in two.engine.ledger.nodes(NS)} > {row.id for row in one.engine.ledger.nodes(NS)}
+        assert two.store.get(NS, "key") is not None
+        assert "Zanzibar" in str(two.recall("Where does Ada live?").facts)
+
+
 def test_branches_are_kept(tmp_path: Path) -> None:
     from langgraph.checkpoint.memory import InMemorySaver
 
