@@ -137,7 +137,8 @@ class RecallExplanation(Explanation):
     """Why an activation holds what it holds.
 
     Attributes:
-        position: log position it was recalled at. head: that of the namespace now; where it is later, `without` is of today's memory.
+        position: log position it was recalled at. head: that of the namespace in the memory that is told of; it is later only where the log
+            has been compacted beyond `position`, and then evidence and `without` are of today's memory.
         reasons: facts, steps, episodes and skills in the activation's order.
         missed: facts that only come without learning. judged: recalls whose feedback moved weights.
         fast: the mature skill that answered without a search, if one did. hidden: commits this branch does not see.

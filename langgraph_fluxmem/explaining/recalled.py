@@ -19,7 +19,7 @@ from langgraph_fluxmem.schema import Activation, RecalledEpisode, RecalledFact, 
 
 
 def explain_activation(activation: Activation, *, config: Config, lexical: bool) -> Stage:
-    """Returns the `RecallExplanation` of an activation with its texts. Of its rank without learning, what has changed since is a part."""
+    """Returns the `RecallExplanation` of an activation with its texts, all of it as of the ledger that it is run on."""
     namespace = activation.namespace
     learned: Learned = yield LearnedOf(namespace, activation.hidden)
     vector: Vector = (yield Embed((activation.situation.task,), query=True))[0]
