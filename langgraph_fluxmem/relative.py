@@ -13,8 +13,8 @@ from langgraph_fluxmem.dates import MONTHS, time_text
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NAMES = [month.lower() for month in MONTHS]
-_NUMBERS = {word: count for count, word in enumerate("one two three four five six seven eight nine ten eleven twelve".split(), 1)}  # noqa: SIM905 - read by people
-_NUMBERS |= {"a": 1, "an": 1, "a couple of": 2, "a couple": 2}
+_COUNTED = "one two three four five six seven eight nine ten eleven twelve"
+_NUMBERS = {**{word: count for count, word in enumerate(_COUNTED.split(), 1)}, "a": 1, "an": 1, "a couple of": 2, "a couple": 2}
 _WRITTEN = (
     re.compile(rf"(?P<day>\d{{1,2}})\.?\s+(?P<month>{'|'.join(MONTHS)}),?\s+(?P<year>\d{{4}})", re.IGNORECASE),
     re.compile(rf"(?P<month>{'|'.join(MONTHS)})\s+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}})", re.IGNORECASE),
