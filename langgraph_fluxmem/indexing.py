@@ -8,6 +8,7 @@ from typing import Any
 from langgraph_fluxmem.dates import spelt, time_text
 from langgraph_fluxmem.edits import Text
 from langgraph_fluxmem.kinds import marks
+from langgraph_fluxmem.noting import NOTE, noted
 from langgraph_fluxmem.relative import told_times
 from langgraph_fluxmem.storing.fields import text_at
 from langgraph_fluxmem.text import QUESTION, index_terms, is_question, terms
@@ -30,6 +31,9 @@ def indexed_again(kind: str, speaker: str | None, body: Mapping[str, Any], texts
 
 
 def _terms(kind: str, speaker: str | None, body: Mapping[str, Any], path: str) -> str:
+    if kind == "fact" and path == NOTE:
+        note = noted(str(body.get("context", "")), body.get("keywords", ()))
+        return note[1].terms if note is not None else ""
     if kind == "fact":
         return fact_terms(str(body["content"]), speaker, (body.get("metadata") or {}).get("time"))
     if kind == "item":

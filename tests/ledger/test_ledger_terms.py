@@ -5,6 +5,7 @@ import sqlite3
 
 from langgraph_fluxmem import Episode, FluxMem
 from langgraph_fluxmem.ledger import reindexing
+from langgraph_fluxmem.testing.models import ScriptedChatModel
 from langgraph_fluxmem.text import VERSION
 
 
@@ -68,3 +69,17 @@ def test_terms_of_this_version_are_left_alone(tmp_path):
     spoilt = _rows(tmp_path)
     with FluxMem.open(tmp_path, embeddings=Counting(), chroma="off"):
         assert _rows(tmp_path) == spoilt
+
+
+def test_a_note_keeps_its_own_terms(tmp_path):
+    notes = {"notes": [{"context": "The kettle of Ada is a Wasserkocher.", "keywords": ["tea", "hot water"]}]}
+    model = ScriptedChatModel(answer=lambda *_: notes)
+    with FluxMem.open(tmp_path, embeddings=Counting(), chroma="off", model=model) as mem:
+        mem.remember("Ada bought a red kettle.", enrich=True)
+    made = _rows(tmp_path)
+    assert "wasserkoch" in str(made).lower()
+    _spoil(tmp_path)
+    with FluxMem.open(tmp_path, embeddings=Counting(), chroma="off") as mem:
+        assert _rows(tmp_path) == made
+        assert mem.recall("hot water for tea", k=1).facts
+        assert mem.engine.verify() == []
