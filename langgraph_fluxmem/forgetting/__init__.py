@@ -1,4 +1,4 @@
-"""Forgetting: what is asked for, what rests on it, and the one change of memory that cannot be undone."""
+"""Forgetting: what is asked for, what rests on it, and a change of memory that cannot be undone."""
 
 from __future__ import annotations
 

@@ -135,9 +135,7 @@ def undo(tx: Transaction, operation: str, *, cascade: bool, memory_id: str, prov
     session = tx.session
     op = position_of(session, operation)
     if session.all(_NAMES, {"ops": session.list([op])})[0][2] == FORGET:
-        raise LedgerError(
-            f"operation {operation!r} forgot for good, which is the one thing that cannot be undone; write the content again instead"
-        )
+        raise LedgerError(f"operation {operation!r} forgot for good, which cannot be undone; write the content again instead")
     since = _dead_since(session, op)
     if since is not None:
         return Applied(session.all(_NAMES, {"ops": session.list([since])})[0][1], since, duplicate=True)
