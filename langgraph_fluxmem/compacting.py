@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from langgraph_fluxmem.errors import ConfigError
 from langgraph_fluxmem.ledger import compacting
+from langgraph_fluxmem.progress import Progress, silent
 from langgraph_fluxmem.requests import Call, Stage
 from langgraph_fluxmem.testing.faults import point
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from langgraph_fluxmem.engine import Engine
 
 Keep = int | dt.timedelta
-Progress = Callable[[dict[str, Any]], None]
 
 
 class Compacted(BaseModel):
@@ -58,7 +57,7 @@ def compact(keep: Keep | None, progress: Progress | None) -> Stage:
     """
     if keep is not None and (isinstance(keep, bool) or not isinstance(keep, (int, dt.timedelta))):
         raise ConfigError(f"keep is {keep!r}; give how many of the newest operations stay undoable, or a timedelta, or None for all")
-    return (yield Call(lambda engine: _compacted(engine, keep, progress or _silent)))
+    return (yield Call(lambda engine: _compacted(engine, keep, progress or silent)))
 
 
 def _compacted(engine: Engine, keep: Keep | None, progress: Progress) -> Compacted:
@@ -100,7 +99,3 @@ def _compacted(engine: Engine, keep: Keep | None, progress: Progress) -> Compact
         after=ledger.size(),
         left=() if trouble is None else (f"Chroma: {trouble}; its files hold deleted vectors and ids, no text",),
     )
-
-
-def _silent(event: dict[str, Any]) -> None:
-    del event

@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from langgraph_fluxmem.compacting import Compacted, Keep, Progress, compact
+from langgraph_fluxmem.compacting import Compacted, Keep, compact
 from langgraph_fluxmem.execution import current
 from langgraph_fluxmem.forgetting import Asked, Forgotten, forget
 from langgraph_fluxmem.forgetting.asked import When
 from langgraph_fluxmem.moving import Exported, Imported, Reembedded, export, import_, reembed
 from langgraph_fluxmem.moving.exporting import Place
 from langgraph_fluxmem.opened import OpenMemory
+from langgraph_fluxmem.progress import Progress
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -35,7 +36,7 @@ class KeptMemory(OpenMemory):
         kinds: Sequence[str] | None = None,
         dry_run: bool = False,
     ) -> Forgotten:
-        """Forget for good: the one change that cannot be undone. Look at it with ``dry_run=True`` first.
+        """Forget for good: this cannot be undone. Look at it with ``dry_run=True`` first.
 
         Either `ids` (of facts, items, episodes, skills, commits or runs, in `namespace`), or conditions, all of which must hold: `namespace`
         (with `deep` those below it, too); `user`, a label in namespaces, wherever it stands; the `source` of facts; a `filter` on the

@@ -13,7 +13,6 @@ from langgraph_fluxmem import episodes, formation, ingestion, refinement
 from langgraph_fluxmem.branches import Branch
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.consolidation import Means, consolidate
-from langgraph_fluxmem.consolidation.run import Progress
 from langgraph_fluxmem.edits import Applied, NodeWrite, Plan
 from langgraph_fluxmem.errors import ConfigError, FeedbackError, ForeignMemoryError, InvalidContentError
 from langgraph_fluxmem.evidence import check_rounds
@@ -22,6 +21,7 @@ from langgraph_fluxmem.namespaces import check_namespace
 from langgraph_fluxmem.observing import observed
 from langgraph_fluxmem.operators import Operators, RuleOperators
 from langgraph_fluxmem.presets import preset_of
+from langgraph_fluxmem.progress import Progress
 from langgraph_fluxmem.redaction import redacted, without_secrets
 from langgraph_fluxmem.requests import ANYBODY, Apply, Call, Load, Stage, Undo
 from langgraph_fluxmem.schema import RESET, Action, Activation, Advice, Episode, Feedback, Provenance, Situation, Step

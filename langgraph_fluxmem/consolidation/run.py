@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph_fluxmem.consolidation.accepting import accept
@@ -20,11 +20,10 @@ from langgraph_fluxmem.consolidation.rewriting import rewrite_unit
 from langgraph_fluxmem.consolidation.settings import Settings
 from langgraph_fluxmem.consolidation.snapshot import jobs_of, snapshot
 from langgraph_fluxmem.operators.protocol import Cost
+from langgraph_fluxmem.progress import Progress, silent
 from langgraph_fluxmem.requests import Call, Stage
 from langgraph_fluxmem.schema import Namespace, Provenance
 from langgraph_fluxmem.testing.faults import point
-
-Progress = Callable[[dict[str, Any]], None]
 
 
 def lease_name(namespace: Namespace) -> str:
@@ -144,7 +143,7 @@ def consolidate(
     if token is None:
         return skipped(namespace, name, BUSY)
     try:
-        report = yield from _held(means, name, token, provenance or Provenance(), progress or _silent)
+        report = yield from _held(means, name, token, provenance or Provenance(), progress or silent)
     except Exception:
         yield from release(namespace, name, token)
         raise
@@ -201,7 +200,3 @@ def _held(means: Means, name: str, token: int, provenance: Provenance, progress:
     point("consolidation.accepted")
     progress({"stage": "accept", "operation": accepted["operation"], "active": accepted["active"]})
     return report_of(taken, results, rounds, accepted | {"cost": cost.as_dict(), "replays": replays}, stopped)
-
-
-def _silent(event: dict[str, Any]) -> None:
-    del event

@@ -12,7 +12,7 @@ import io
 import json
 import os
 import zlib
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from langgraph_fluxmem.ledger.exporting import Told, told
 from langgraph_fluxmem.ledger.forgetting import every_namespace
 from langgraph_fluxmem.ledger.sql import Session
 from langgraph_fluxmem.namespaces import check_namespace
+from langgraph_fluxmem.progress import Progress
 from langgraph_fluxmem.requests import Call, Stage
 from langgraph_fluxmem.schema import Namespace
 from langgraph_fluxmem.testing.faults import point
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 FORMAT, FORMAT_VERSION = "langgraph_fluxmem", 1
 Place = str | os.PathLike[str] | IO[str]
-Progress = Callable[[dict[str, Any]], None]
 EVERY = 500
 """Operations between two reports of progress."""
 

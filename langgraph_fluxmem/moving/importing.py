@@ -29,8 +29,9 @@ from langgraph_fluxmem.ledger.exporting import ids_of
 from langgraph_fluxmem.ledger.plans import Prepared, prepare
 from langgraph_fluxmem.ledger.writer import Transaction
 from langgraph_fluxmem.moving.embedded import embedded_text
-from langgraph_fluxmem.moving.exporting import FORMAT, FORMAT_VERSION, Place, Progress, opened
+from langgraph_fluxmem.moving.exporting import FORMAT, FORMAT_VERSION, Place, opened
 from langgraph_fluxmem.namespaces import check_namespace
+from langgraph_fluxmem.progress import Progress
 from langgraph_fluxmem.requests import Call, Stage
 from langgraph_fluxmem.schema import Namespace, Provenance
 from langgraph_fluxmem.testing.faults import point

@@ -6,9 +6,8 @@ Resumable: what was embedded is kept, and the same call goes on. The switch is o
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -19,12 +18,12 @@ from langgraph_fluxmem.ledger import Ledger, reembedding
 from langgraph_fluxmem.ledger.database import FILE
 from langgraph_fluxmem.moving.embedded import embedded_text
 from langgraph_fluxmem.opening import is_open
+from langgraph_fluxmem.progress import Progress, silent
 from langgraph_fluxmem.testing.faults import point
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
-Progress = Callable[[dict[str, Any]], None]
 PAGE = 1_000
 BATCH = 128
 """Texts that are embedded, and written, at once."""
@@ -74,7 +73,7 @@ def reembed(
         if dry_run:
             todo, skipped = _todo(ledger, held[0], embedder.fingerprint)
             return out.model_copy(update={"texts": len(todo), "characters": sum(len(said) for *_, said in todo), "skipped": len(skipped)})
-        return _moved(ledger, held[0], embedder, out, progress or _silent)
+        return _moved(ledger, held[0], embedder, out, progress or silent)
 
 
 def _moved(ledger: Ledger, old: str, embedder: Embedder, out: Reembedded, progress: Progress) -> Reembedded:
@@ -118,7 +117,3 @@ def _todo(ledger: Ledger, old: str, new: str) -> tuple[list[Text], set[tuple[int
                         lacking.discard((row.ns, hash_))
                         todo.append((row.ns, hash_, said))
     return todo, lacking
-
-
-def _silent(event: dict[str, Any]) -> None:
-    del event
