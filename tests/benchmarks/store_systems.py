@@ -113,11 +113,11 @@ class LearnedSystem(FluxMemSystem):
     def settle(self) -> None:
         from langgraph_fluxmem import Feedback
 
-        super().settle()
         for number in range(min(1_000, self.data.facts)):
             fact = number * 7_919 % self.data.facts  # of every namespace as many
             found = self.mem.recall(self.data.texts[fact], namespace=_name(self.data.namespace(fact)), k=10)
             self.mem.learn(found, Feedback(outcome="success", used=tuple(one.id for one in found.facts)))
+        super().settle()
 
 
 class ChromaSystem:
