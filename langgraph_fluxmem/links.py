@@ -24,8 +24,13 @@ COMPETITION = 16
 """Exponent of a past task's likeness relative to that of the nearest one: how little those behind it count."""
 NEGLIGIBLE = 1e-3
 """Likeness below this is none."""
+FEW = 256
+"""Links up to which they are added up one by one, which takes less time than calling numpy for them."""
 _FAR = NEGLIGIBLE ** (1 / (POWER * COMPETITION))
 """Share of the nearest task's mean below which likeness is negligible."""
+
+
+_NONE = np.zeros(0, np.int64)
 
 
 def node_of(version_id: str) -> str:
@@ -202,16 +207,26 @@ class TaskLinks:
 
     def likeness(self, vector: Vector, words: Iterable[str]) -> NDArray[np.float64]:
         """(m,) how much each past task has to say of a task with this vector (d,) and these words, in [0, 1]."""
-        if not len(self._tasks):
-            return np.zeros(0)
-        cosine = np.maximum(self._tasks.vectors @ vector, 0.0)
-        mean = np.minimum((cosine + self._tasks.overlap(words)) / 2, 1.0)
-        nearest = float(mean.max())
-        alike = np.zeros(len(mean))
-        near = np.flatnonzero(mean >= nearest * _FAR) if nearest else []
-        alike[near] = mean[near] ** POWER * (mean[near] / max(nearest, 1e-12)) ** (POWER * COMPETITION)
-        alike[alike < NEGLIGIBLE] = 0.0
+        alike = np.zeros(len(self._tasks))
+        near, found = self._near(vector, words)
+        alike[near] = found
         return alike
+
+    def _near(self, vector: Vector, words: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The past tasks (n,) that have something to say of this one, and how much (n,)."""
+        if not len(self._tasks):
+            return _NONE, np.zeros(0)
+        mean = self._tasks.vectors @ vector
+        mean = np.maximum(mean, 0.0) + self._tasks.overlap(words)
+        mean = np.minimum(mean / 2, 1.0)
+        nearest = float(mean.max())
+        if nearest**POWER < NEGLIGIBLE:
+            return _NONE, np.zeros(0)
+        near = (mean >= nearest * _FAR).nonzero()[0]
+        of = mean[near]
+        alike = of**POWER * (of / nearest) ** (POWER * COMPETITION)
+        kept = alike >= NEGLIGIBLE
+        return near[kept], alike[kept]
 
     def served(self, vector: Vector, words: Iterable[str] = ()) -> Served:
         """Fact node -> score in [-1, 1] for a task (d,) of these words: evidence for less evidence against, each by how alike its task is.
@@ -220,19 +235,27 @@ class TaskLinks:
         """
         if not self._places:
             return NOTHING_SERVED
-        alike = self.likeness(vector, words)
-        near = np.flatnonzero(alike)
+        near, alike = self._near(vector, words)
         if not len(near):
             return NOTHING_SERVED
         begins, columns, gained = self._links()
         held = begins[near + 1] - begins[near]
-        ends = np.cumsum(held)
-        links = np.repeat(begins[near] - (ends - held), held) + np.arange(ends[-1])
-        facts, place = np.unique(columns[links], return_inverse=True)
-        summed = np.bincount(place, np.repeat(alike[near], held) * gained[links], len(facts)).astype(np.float64)
-        score = np.clip(summed, -1.0, 1.0)
-        kept = np.flatnonzero(score)
-        return Served([self._names[fact] for fact in facts[kept].tolist()], score[kept])
+        if held.sum() > FEW:
+            ends = np.cumsum(held)
+            links = np.repeat(begins[near] - (ends - held), held) + np.arange(ends[-1])
+            facts, place = np.unique(columns[links], return_inverse=True)
+            summed = np.bincount(place, np.repeat(alike, held) * gained[links], len(facts))
+        else:
+            sums: dict[int, float] = {}
+            for task, much in zip(near.tolist(), alike.tolist(), strict=True):
+                own = slice(begins[task], begins[task + 1])
+                for fact, gain in zip(columns[own].tolist(), gained[own].tolist(), strict=True):
+                    sums[fact] = sums.get(fact, 0.0) + much * gain
+            facts = np.array(sorted(sums), np.int64)
+            summed = np.array([sums[fact] for fact in facts.tolist()])
+        kept = summed.nonzero()[0]
+        score = np.clip(summed[kept], -1.0, 1.0)
+        return Served([self._names[fact] for fact in facts[kept].tolist()], score)
 
     def behind(self, vector: Vector, words: Iterable[str], facts: Iterable[str]) -> dict[str, list[tuple[str, float, float, float]]]:
         """Fact node -> the past tasks that speak for or against it for a task (d,) of these words: (episode, likeness, for, against), the one

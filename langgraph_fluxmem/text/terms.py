@@ -49,7 +49,7 @@ def terms(text: str, language: str | None = None) -> list[str]:
     """
     tokens, wholes = _tokens(text)
     language = language or language_of(tokens)
-    return [term for token in tokens for term in _terms_of(token, language)] + wholes
+    return [term for token in tokens for term in _terms_of(token, language)] + [*wholes]
 
 
 def index_terms(*texts: str) -> list[str]:
@@ -115,15 +115,16 @@ def mark_of(language: str) -> str:
 _MARKS_OF = {language: f"@{language}" for language in (*MARKED, DEFAULT)}
 
 
-def _tokens(text: str) -> tuple[list[str], list[str]]:
-    """Words, and what is a name as a whole."""
+@lru_cache(maxsize=64)
+def _tokens(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Words, and what is a name as a whole. Of a query they are asked for more than once."""
     if _SEPARATED.search(text):
         text = _THOUSANDS.sub(lambda found: found[1] + found[3] + found[4].replace(found[2], ""), text)
     token = _ASCII
     if not text.isascii():
         text, token = unicodedata.normalize("NFKC", text), _TOKEN
     wholes = _WHOLE.findall(text) if _JOINED.search(text) else ()
-    return token.findall(text), [whole[:_LONGEST].casefold().replace(",", ".") for whole in wholes]
+    return tuple(token.findall(text)), tuple(whole[:_LONGEST].casefold().replace(",", ".") for whole in wholes)
 
 
 @lru_cache(maxsize=1 << 16)
