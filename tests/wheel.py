@@ -53,8 +53,9 @@ def check(versions: str, python: str, wheel: Path, scratch: Path) -> str:
     work = scratch / f"{versions}-tests"
     work.mkdir()
     shutil.copytree(ROOT / "tests", work / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "docs", work / "docs")
-    for name in ("README.md", "pyproject.toml"):
+    for folder in ("docs", "graphs"):
+        shutil.copytree(ROOT / folder, work / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("README.md", "pyproject.toml", "langgraph.json"):
         shutil.copy(ROOT / name, work)
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
     found = run(inside, "-c", "import langgraph_fluxmem; print(langgraph_fluxmem.__file__)", cwd=work, env=env).strip()
