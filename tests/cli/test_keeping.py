@@ -67,7 +67,11 @@ def test_compact(place: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "verify", place)[:2] == (0, "clean\n")
 
 
-def test_export_import_and_another_embedding(place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_export_import_and_another_embedding(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "x")  # nothing is embedded here
+    other = "openai:text-embedding-3-small"
     file, copy = str(tmp_path / "out.jsonl.gz"), str(tmp_path / "copy")
     assert told(capsys, "export", file, place, "-n", "acme", "--deep")["namespaces"] == [["acme", "ada"]]
     status, out, _ = run(capsys, "export", "-", place, "--no-vectors")
@@ -77,9 +81,9 @@ def test_export_import_and_another_embedding(place: str, tmp_path: Path, capsys:
     assert run(capsys, "import", file, copy, "--into", "acme.ada")[0] == 1
     assert run(capsys, "import", str(tmp_path / "none"), copy)[0] == 1
     assert "7 were there" in run(capsys, "import", file, copy, "--into", "acme.ada=tenants.ada")[1]
-    planned = told(capsys, "reembed", copy, "--embeddings", "local", "--dry-run")
+    planned = told(capsys, "reembed", copy, "--embeddings", other, "--dry-run")
     assert (planned["texts"], planned["dry_run"]) == (8, True)
-    assert run(capsys, "reembed", copy, "--embeddings", "local")[0] == 1  # nobody can be asked
+    assert run(capsys, "reembed", copy, "--embeddings", other)[0] == 1  # nobody can be asked
     assert told(capsys, "reembed", copy)["texts"] == 0  # it is of that one already
 
 
