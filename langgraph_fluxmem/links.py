@@ -244,7 +244,7 @@ class TaskLinks:
             ends = np.cumsum(held)
             links = np.repeat(begins[near] - (ends - held), held) + np.arange(ends[-1])
             facts, place = np.unique(columns[links], return_inverse=True)
-            summed = np.bincount(place, np.repeat(alike, held) * gained[links], len(facts))
+            summed = np.bincount(place, np.repeat(alike, held) * gained[links], len(facts)).astype(np.float64)
         else:
             sums: dict[int, float] = {}
             for task, much in zip(near.tolist(), alike.tolist(), strict=True):
