@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -259,7 +260,15 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     with FluxMem.open(place, chroma="off") as fresh:
         fresh.remember("Ada is on the team plan.", namespace=ADA)
     command = [sys.executable, "-m", "langgraph_fluxmem", "view", place, "--no-browse"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+
+    def heeds_interrupts() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # who runs these tests in the background may have it ignored
+
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeds_interrupts) as running,
+        contextlib.ExitStack() as last,
+    ):
+        last.callback(running.kill)
         assert running.stdout is not None
         said = running.stdout.readline()
         where = re.fullmatch(r"acme.ada at http://127.0.0.1:(\d+)/#token=(\S+)\n", said)
