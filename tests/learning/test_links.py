@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langgraph_fluxmem.links import Served, TaskLinks, node_keys
+from langgraph_fluxmem.links import FEW, Served, TaskLinks, node_keys
 
 evidence = st.lists(
     st.tuples(st.integers(0, 5), st.integers(0, 7), st.sampled_from(["progress", "failure"]), st.sampled_from([0.5, 1.0, 2.0])), max_size=40
@@ -20,8 +22,9 @@ def tasks(count: int) -> np.ndarray:
 
 
 @settings(max_examples=100, deadline=None)
-@given(evidence, st.integers(0, 5))
-def test_served_is_the_sum_over_evidence_weighed_by_how_like_the_tasks_are(rows, asked):
+@given(evidence, st.integers(0, 5), st.sampled_from([0, FEW]))
+def test_served_is_the_sum_over_evidence_weighed_by_how_like_the_tasks_are(rows, asked, few):
+    """Added up one by one, and by numpy where there are more than `few`."""
     vectors = tasks(6)
     links = TaskLinks()
     for number, vector in enumerate(vectors):
@@ -33,7 +36,8 @@ def test_served_is_the_sum_over_evidence_weighed_by_how_like_the_tasks_are(rows,
     for task, fact, channel, weight in rows:
         sign = -1 if channel == "failure" else 1
         expected[f"f{fact}"] = expected.get(f"f{fact}", 0.0) + sign * weight * float(alike[task])
-    served = links.served(vectors[asked])
+    with patch("langgraph_fluxmem.links.FEW", few):
+        served = links.served(vectors[asked])
     clipped = {fact: max(-1.0, min(1.0, score)) for fact, score in expected.items() if score}
     assert dict(served.items()) == pytest.approx(clipped, abs=1e-6)
     names = [f"f{number}" for number in range(9)]
