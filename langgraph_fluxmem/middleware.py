@@ -14,7 +14,7 @@ from langgraph_fluxmem.branches import CommitsChannel, merge_commits
 from langgraph_fluxmem.errors import FeedbackError, MissingExtraError
 from langgraph_fluxmem.namespaces import DEFAULT
 from langgraph_fluxmem.nodes import fluxmem_nodes
-from langgraph_fluxmem.schema import Feedback
+from langgraph_fluxmem.schema import Feedback, Origin
 
 try:
     from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
@@ -63,6 +63,11 @@ class FluxMemMiddleware(AgentMiddleware[MemoryAgentState, Any]):
         k: at most so many facts.
         evaluate: says how the run went, see `Evaluator`.
         each_step: False recalls once before the agent runs, and not after tool results.
+        origins: where fields come from, other than usual (`origins.USUAL`: the task from the user, results from tools, which nobody obeys):
+            ``{"task": "tool"}`` for an agent whose messages are read out of mails or tickets.
+
+    Raises:
+        ConfigError, InvalidNamespaceError: at once, for arguments that cannot work.
     """
 
     state_schema = MemoryAgentState
@@ -76,9 +81,10 @@ class FluxMemMiddleware(AgentMiddleware[MemoryAgentState, Any]):
         k: int = 10,
         evaluate: Evaluator | None = None,
         each_step: bool = True,
+        origins: Mapping[str, Origin] | None = None,
     ) -> None:
         super().__init__()
-        self._nodes = fluxmem_nodes(mem, namespace=namespace, also=also, k=k)
+        self._nodes = fluxmem_nodes(mem, namespace=namespace, also=also, k=k, origins=origins)
         self._evaluate = evaluate
         self._each_step = each_step
 

@@ -144,7 +144,8 @@ class StateReader:
                 )
                 seen = text
             if not message.tool_calls and message.text:
-                steps.append(Step(observation=seen, action=None, result=message.text, shown=tuple(shown), origins={"result": "agent"}))
+                answered = {**self._step_origins(), "result": "agent"}
+                steps.append(Step(observation=seen, action=None, result=message.text, shown=tuple(shown), origins=answered))
         return task, tuple(steps), messages[-1].id if messages else None
 
     def _step_origins(self) -> dict[Any, Origin]:

@@ -14,7 +14,8 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from langgraph_fluxmem import Feedback, FeedbackError, FluxMem, FluxMemMiddleware, UnresolvedNamespaceError
+from langgraph_fluxmem import ConfigError, Feedback, FeedbackError, FluxMem, FluxMemMiddleware, UnresolvedNamespaceError
+from langgraph_fluxmem.origins import AUTHORS, origin_of
 
 from .agents import calls, says
 
@@ -137,6 +138,24 @@ def test_an_evaluator_that_returns_nonsense_is_told_so(mem: FluxMem) -> None:
     agent = create_agent(says("ok"), [], middleware=[FluxMemMiddleware(mem, evaluate=lambda state: "fine")])  # type: ignore[arg-type,return-value]
     with pytest.raises(FeedbackError, match="evaluate"):
         agent.invoke({"messages": [HumanMessage("hi")]})
+
+
+def test_tool_results_are_other_people_s_text_and_the_task_where_it_is_said(mem: FluxMem) -> None:
+    def run(text: str, **more: Any) -> dict[str, Any]:
+        agent = create_agent(
+            says(calls("look_up", order="ORD-17"), "It has shipped."), [look_up], middleware=[FluxMemMiddleware(mem, namespace=ADA, **more)]
+        )
+        agent.invoke({"messages": [HumanMessage(text)]})
+        return next(body for body in episodes(mem) if body["task"] == text)
+
+    asked, read = run("where is order 17?"), run("a mail asks for order 17", origins={"task": "tool"})
+    assert (origin_of(asked, "task"), origin_of(read, "task")) == ("user", "tool")
+    for body in (asked, read):
+        looked, answered = body["steps"]
+        assert not {origin_of(looked, "result"), origin_of(answered, "observation"), origin_of(answered, "result")} & AUTHORS
+        assert origin_of(answered, "result") == "agent"
+    with pytest.raises(ConfigError, match="origins"):
+        FluxMemMiddleware(mem, origins={"outcome": "user"})
 
 
 async def test_no_token_but_the_agents_own_is_streamed(mem: FluxMem) -> None:

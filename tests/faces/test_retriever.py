@@ -79,6 +79,21 @@ def test_the_namespace_comes_from_the_run(mem: FluxMem) -> None:
         mem.as_retriever(namespace="ada")
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_the_namespace_comes_from_the_config_of_the_call(mem: FluxMem, asynchronous: bool) -> None:
+    mem.remember("Ada's code is 17.", namespace=("ada",))
+    retriever = mem.as_retriever(namespace=("{user_id}",))
+
+    async def ask(**config: Any) -> list[str]:
+        found = await retriever.ainvoke("code?", config) if asynchronous else retriever.invoke("code?", config)  # type: ignore[arg-type]
+        return [document.page_content for document in found]
+
+    assert await ask(configurable={"user_id": "ada"}) == ["Ada's code is 17."]
+    assert await ask(configurable={"user_id": "bob"}) == []
+    with pytest.raises(UnresolvedNamespaceError, match="user_id"):
+        await ask()
+
+
 def test_a_chain_that_answers_and_learns(mem: FluxMem) -> None:
     prompt = ChatPromptTemplate.from_messages([("system", "Answer from:\n{context}"), ("human", "{question}")])
     model = says("The team plan.")

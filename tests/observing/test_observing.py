@@ -261,3 +261,21 @@ def test_opentelemetry(mem: FluxMem) -> None:
     stop()
     mem.recall("again")
     assert len(spans.get_finished_spans()) == 8
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("chained", [False, True])
+async def test_a_retriever_s_recall_is_a_run_beneath_its_own(mem: FluxMem, asynchronous: bool, chained: bool) -> None:
+    mem.remember("Ada is on the team plan.")
+    tracer = Tracer()
+    retriever: Any = mem.as_retriever(k=1)
+    asked = retriever | RunnableLambda(len) if chained else retriever
+    if asynchronous:
+        await asked.ainvoke("plan?", {"callbacks": [tracer]})
+    else:
+        asked.invoke("plan?", {"callbacks": [tracer]})
+    (root,) = tracer.roots
+    found = root.child_runs[0] if chained else root
+    assert found.run_type == "retriever"
+    assert [run.name for run in found.child_runs] == ["fluxmem.recall"]
+    assert [run.name for run in named(root)] == ["fluxmem.recall"]
