@@ -226,8 +226,12 @@ class Engine:
         with self._lock:
             found = self._learned.get(key) or Learned(namespace, key[1], LEXICAL_FLOOR if self.embedder.lexical else FLOOR)
             self._keep(self._learned, key, found)
-        found.catch_up(self.ledger, head)
-        return found
+        state = found.followed(self.ledger, head)
+        if state is not found:
+            with self._lock:
+                if self._learned.get(key) is found:
+                    self._learned[key] = state
+        return state
 
     def advise(self, activation: Activation, actions: Sequence[Action]) -> list[Advice]:
         """Answer `Activation.advise` from what is in memory; the log is read only when the learned state was dropped since the recall."""

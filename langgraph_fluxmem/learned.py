@@ -68,29 +68,42 @@ class Learned:
         self.said: dict[str, set[tuple[Origin, Outcome]]] = {}
         """Episode version -> the outcomes it was given after it was committed, and by whom."""
         self._acted: tuple[NDArray[np.int64], list[NodeRow]] | None = None
+        self._anew: Learned | None = None
+        """What took its place when something was taken back."""
         self._lock = threading.Lock()
 
-    def catch_up(self, ledger: Ledger, head: int | None = None) -> None:
-        """Follow the log up to its head; an undo, or a version that was taken back, replays from the beginning. `head` is the log's where
-        the caller has read it."""
+    def followed(self, ledger: Ledger, head: int | None = None) -> Learned:
+        """Itself, caught up with the log; after an undo, or when a version was taken back, a new state replayed from the beginning.
+
+        What is here is added to and never taken away, so who reads it in several steps, as a consolidation does, finds all of the moment it
+        began, whatever is undone meanwhile. `head` is the log's where the caller has read it.
+        """
         head = ledger.head(self.namespace) if head is None else max(head, self.position)
         if head == self.position:
-            return
+            return self
         with self._lock:
-            if self.position and any(
-                change.edit in ("erase", "tombstone") or change.kind == RESET or begins_anew(change, self.position)
-                for change in ledger.changes(self.position, self.namespace)
-            ):
-                self.position = 0
-                self.steps, self.links, self.skills, self.episodes, self.by_node = StepMemory(self.floor), TaskLinks(), SkillBook(), {}, {}
-                self.weighing, self.said = SignalWeights(), {}
-            head = ledger.head(self.namespace)
-            rows = [row for row in ledger.nodes(self.namespace, after=self.position, kinds=("episode", "skill")) if row.op <= head]
-            evidence = [row for row in ledger.evidence(self.namespace, after=self.position) if row.op <= head]
-            self._add(ledger, [row for row in rows if row.kind == "episode"], evidence)
-            self.skills.add(ledger, self.namespace, [row for row in rows if row.kind == "skill"], head)
-            self.skills.add_trials(evidence)
-            self.position = head
+            head = ledger.head(self.namespace)  # before what was taken back is looked for: what is so later, the next call finds
+            if self._anew is None and not self._taken_back(ledger):
+                self._follow(ledger, head)
+                return self
+            if self._anew is None:
+                self._anew = Learned(self.namespace, self.hidden, self.floor)
+        return self._anew.followed(ledger, head)
+
+    def _taken_back(self, ledger: Ledger) -> bool:
+        """Whether something that is in this state is no longer in the log."""
+        changes = ledger.changes(self.position, self.namespace) if self.position else ()
+        return any(
+            change.edit in ("erase", "tombstone") or change.kind == RESET or begins_anew(change, self.position) for change in changes
+        )
+
+    def _follow(self, ledger: Ledger, head: int) -> None:
+        rows = [row for row in ledger.nodes(self.namespace, after=self.position, kinds=("episode", "skill")) if row.op <= head]
+        evidence = [row for row in ledger.evidence(self.namespace, after=self.position) if row.op <= head]
+        self._add(ledger, [row for row in rows if row.kind == "episode"], evidence)
+        self.skills.add(ledger, self.namespace, [row for row in rows if row.kind == "skill"], head)
+        self.skills.add_trials(evidence)
+        self.position = head
 
     def _add(self, ledger: Ledger, rows: list[NodeRow], evidence: list[EvidenceRow]) -> None:
         rows = [row for row in rows if row.commit not in self.hidden and row.body is not None]
@@ -191,19 +204,18 @@ class Learned:
 
     def verify(self, ledger: Ledger) -> list[str]:
         """Differences from a replay of the whole log, one line each."""
-        fresh = Learned(self.namespace, self.hidden, self.floor)
-        fresh.catch_up(ledger)
-        self.catch_up(ledger)
+        fresh = Learned(self.namespace, self.hidden, self.floor).followed(ledger)
+        own = self.followed(ledger)
         where = ".".join(self.namespace)
         lines: list[str] = []
-        if self.links.counts() != fresh.links.counts():
+        if own.links.counts() != fresh.links.counts():
             lines.append(f"learned: links from tasks to facts in {where} differ from the evidence; rebuild('learned') mends it")
-        if self.weighing.state() != fresh.weighing.state():
+        if own.weighing.state() != fresh.weighing.state():
             lines.append(f"learned: weights of signals in {where} differ from the evidence; rebuild('learned') mends it")
-        if self.steps.counts() != fresh.steps.counts():
+        if own.steps.counts() != fresh.steps.counts():
             lines.append(f"learned: step memory of {where} differs from the evidence; rebuild('learned') mends it")
-        if self.skills.state() != fresh.skills.state():
+        if own.skills.state() != fresh.skills.state():
             lines.append(f"learned: skills of {where} differ from the ledger; rebuild('learned') mends it")
-        if self.episodes.keys() != fresh.episodes.keys():
+        if own.episodes.keys() != fresh.episodes.keys():
             lines.append(f"learned: episodes of {where} differ from the ledger; rebuild('learned') mends it")
         return lines

@@ -6,7 +6,7 @@ token are checked in the transaction that writes, so nothing is written over wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -72,12 +72,13 @@ def accept(
     """Write the operation. Returns JSON: ``operation`` (None when nothing was looked at), ``active``, ``skills`` (`SkillReport` fields),
     ``facts`` (counts of `caring.Care`), ``withdrawn``, ``quarantined``. What was `withheld` of skills goes into quarantine with it.
 
-    The plan names the version of every node that it was made from, and the ledger compares them in the transaction that writes it. When
-    one has changed nothing is written and the plan is made anew from what is current, up to `TRIES` times.
+    The plan names the version of every node that it was made from and the operations that wrote the episodes it counts, and the ledger
+    compares them in the transaction that writes it. When one has changed, or was undone, nothing is written and the plan is made anew from
+    what is current, up to `TRIES` times.
 
     Raises:
         LeaseLostError: the `lease` (name, token) is not held any more; nothing was written.
-        StaleError: skills or facts changed under each of the tries; nothing was written.
+        StaleError: skills, facts or episodes changed under each of the tries; nothing was written.
     """
     for attempt in range(1, TRIES + 1):
         plan, done = yield from _planned(means, snapshot, units, provenance, (tended, withheld))
@@ -115,8 +116,8 @@ def _planned(
     if since != snapshot["since"] or forgotten:
         reports = [_report(Skill.of(unit["skill"]), unit, None, "rejected", OVERTAKEN) for unit in units]
         return None, {**out, "operation": None, "skills": reports}
-    changes, reports = _proposed(units, book, operation)
-    _count(snapshot["trials"], changes, book, operation)
+    changes, reports = _proposed(units, learned, operation)
+    _count((trial for trial in snapshot["trials"] if trial[0] in learned.episodes), changes, book, operation)
     for change in changes.values():
         _judge(change, book, settings)
     _promote_variants(changes, book, operation, settings)
@@ -144,7 +145,9 @@ def _planned(
         new, _ = yield EmbedFor(namespace, texts)
         writes += new.values()
     expects = {node: book.skills[node].id if node in book.skills else None for node in changes} | cared.expects
-    return Plan(operation, KIND, namespace, tuple(writes), provenance, expects, credit.rests_on), out
+    counted = {episode for change in changes.values() for episode in (*change.sources, *(episode for episode, _ in change.trials))}
+    rests_on = {*credit.rests_on, *(learned.episodes[episode].op for episode in counted)}
+    return Plan(operation, KIND, namespace, tuple(writes), provenance, expects, tuple(sorted(rests_on))), out
 
 
 def _standing(engine: Engine, namespace: Namespace, operation: str, position: int) -> tuple[bool, int, bool]:
@@ -174,8 +177,9 @@ def _version(node: str, operation: str) -> str:
     return f"{node}:{digest(operation, node)[:8]}"
 
 
-def _proposed(units: Sequence[Mapping[str, Any]], book: SkillBook, operation: str) -> tuple[dict[str, Change], list[Json]]:
-    """Changes by node, and reports of what was refused because it is stale or said twice."""
+def _proposed(units: Sequence[Mapping[str, Any]], learned: Learned, operation: str) -> tuple[dict[str, Change], list[Json]]:
+    """Changes by node, and reports of what was refused because it is stale, rests on what was undone, or is said twice."""
+    book = learned.skills
     changes: dict[str, Change] = {}
     reports: list[Json] = []
     for unit in units:
@@ -187,6 +191,12 @@ def _proposed(units: Sequence[Mapping[str, Any]], book: SkillBook, operation: st
                 f"stale: made from version {unit['base']}, and {current} is current by now" if current != unit["base"] else "proposed twice"
             )
             reports.append(_report(skill, unit, current, "rejected", why))
+            continue
+        gone = [episode for episode in unit["sources"] if episode not in learned.episodes]
+        if gone:
+            reports.append(
+                _report(skill, unit, current, "rejected", f"{len(gone)} of its {len(unit['sources'])} sources were undone meanwhile")
+            )
             continue
         why, against = unit["why"], unit.get("against")
         if against is not None:
@@ -211,7 +221,7 @@ def _proposed(units: Sequence[Mapping[str, Any]], book: SkillBook, operation: st
     return changes, reports
 
 
-def _count(trials: Sequence[Sequence[Any]], changes: dict[str, Change], book: SkillBook, operation: str) -> None:
+def _count(trials: Iterable[Sequence[Any]], changes: dict[str, Change], book: SkillBook, operation: str) -> None:
     """Add the snapshot's trials to the skills they are about, unless they were counted before or their text is replaced now."""
     for episode, node, success, context in trials:
         held = book.skills.get(node)

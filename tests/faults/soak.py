@@ -36,6 +36,8 @@ from tests.faults import work
 RANDOM = "a random moment"
 WITH_CHROMA = ("chroma.", "rebuild.", "compact.")
 """Beginnings of the points that are reached with a Chroma folder only."""
+ANEW = ("migration.", "consolidation.")
+"""Beginnings of the points that a new memory reaches: tables are made once, and where skills explain all that is new nothing is proposed."""
 PATIENCE = 120.0
 """Seconds a process may take to reach its fault point."""
 
@@ -69,7 +71,7 @@ def work_at(directory: Path, point: str, name: str, tell: work.Tell, expected: w
     expected.again(mem, tell)
     part = point.partition(".")[0]
     if part not in ("chroma", "rebuild", "compact", "backup", "export", "import", "reembed"):
-        work.mixed(mem, tell, name, consolidating=part == "consolidation" or point == RANDOM)
+        work.mixed(mem, tell, name, consolidating=part == "consolidation" or point == RANDOM, taking_back=part != "consolidation")
     for round_ in range(10**9):
         ids = work.call(mem, tell, "remember", f"{name}.{round_}r")
         if part == "backup":
@@ -191,7 +193,7 @@ def soak(base: Path, kills: int, *, seed: int = 0, turns: int = 25, points: list
     result, began = Result(), time.monotonic()
     directory, expected, used = base / "0" / "memory", work.Expected(), 0
     for number, point in enumerate(plan(kills, rng, points or list(faults.POINTS))):
-        if used >= turns or point.startswith("migration."):
+        if used >= turns or point.startswith(ANEW):
             shutil.rmtree(directory.parent, ignore_errors=True)
             directory, expected, used = base / str(number) / "memory", work.Expected(), 0
         directory.parent.mkdir(parents=True, exist_ok=True)

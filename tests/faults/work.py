@@ -104,8 +104,9 @@ def call(mem: FluxMem, tell: Tell, kind: str, name: str, *given: str) -> tuple[s
     return gave
 
 
-def mixed(mem: FluxMem, tell: Tell, name: str, *, consolidating: bool) -> None:
-    """Calls of every kind, from two threads, until the process is killed."""
+def mixed(mem: FluxMem, tell: Tell, name: str, *, consolidating: bool, taking_back: bool = True) -> None:
+    """Calls of every kind, from two threads, until the process is killed. What is taken back (undone, deleted, forgotten) takes the lease
+    of a consolidation away and makes its plan stale, so that it does not get to its end."""
 
     def go(thread: int) -> None:
         for round_ in range(10**9):
@@ -115,7 +116,7 @@ def mixed(mem: FluxMem, tell: Tell, name: str, *, consolidating: bool) -> None:
             call(mem, tell, "put", f"{base}p")
             call(mem, tell, "learn", f"{base}l", f"{base}c")
             mem.recall(texts_of(f"{base}r")[0], namespace=HERE, k=3)
-            if round_ % 3 == 1:
+            if taking_back and round_ % 3 == 1:
                 call(mem, tell, "undo", f"{base}c", commit_id)
                 call(mem, tell, "delete", f"{base}p")
                 call(mem, tell, "forget", f"{base}r", *ids)

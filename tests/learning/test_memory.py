@@ -127,7 +127,7 @@ def test_what_a_task_is_compared_with_is_of_one_moment(mem):
     past = learned.past(np.ones(mem.engine.embedder.dims, np.float32))
     for episode in learn[1:]:
         mem.commit(episode, namespace=("n",))
-    learned.catch_up(mem.engine.ledger)
+    assert learned.followed(mem.engine.ledger) is learned
     assert (len(past.nodes), len(past.cosine), len(past.rows), past.places.tolist()) == (1, 1, 1, [0])
     again = learned.past(np.ones(mem.engine.embedder.dims, np.float32))
     assert (len(again.nodes), len(again.cosine), len(again.rows)) == (3, 3, 3)
