@@ -144,7 +144,7 @@ class StateReader:
                 )
                 seen = text
             if not message.tool_calls and message.text:
-                answered = {**self._step_origins(), "result": "agent"}
+                answered: dict[Any, Origin] = {**self._step_origins(), "result": "agent"}
                 steps.append(Step(observation=seen, action=None, result=message.text, shown=tuple(shown), origins=answered))
         return task, tuple(steps), messages[-1].id if messages else None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,14 @@ Channel = Literal["progress", "failure", "loss"]
 NodeKind = Literal["fact", "item", "episode", "skill", "mark", "note", "quarantine"]
 """``note`` stands for facts that say the same (`gate`); it is not searched; nor is ``quarantine``, what was held back (`trust`). ``mark`` stands for a point in the log (`RESET`). ``item`` is a fact that came through a store API: never merged, rewritten or decayed."""
 EdgeKind = Literal["GROUNDS", "DISTILLS", "RELATES", "LEADS", "SUPERSEDES"]
+if TYPE_CHECKING:
+    Ids = Texts = Sequence[str]
+    Actions = Sequence[Action]
+    Steps = Sequence["Step"]
+else:  # what is kept is a tuple; a list may be given, and a type checker shall know
+    Ids = Texts = tuple[str, ...]
+    Actions = tuple[Action, ...]
+    Steps = tuple["Step", ...]
 Origin = Literal["agent", "tool", "environment", "evaluator", "user", "model", "system"]
 
 
@@ -78,8 +86,8 @@ class Situation(_Input):
 
     task: str
     observation: str | dict[str, JsonValue] = ""
-    notes: tuple[str, ...] = ()
-    done: tuple[Action, ...] = ()
+    notes: Texts = ()
+    done: Actions = ()
 
 
 class Step(_Input):
@@ -97,13 +105,13 @@ class Step(_Input):
     loss: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
     refused: bool = False
     """The environment said that this step came to nothing: a tool's error, a step judged a failure. It earns no credit in a success."""
-    notes: tuple[str, ...] = ()
-    actions: tuple[Action, ...] = ()
-    shown: tuple[str, ...] = ()
+    notes: Texts = ()
+    actions: Actions = ()
+    shown: Ids = ()
     """Ids of facts that were active when the step was taken."""
-    used: tuple[str, ...] = ()
+    used: Ids = ()
     """Ids of facts that supported this step [F: E_ground]."""
-    harmful: tuple[str, ...] = ()
+    harmful: Ids = ()
     """Ids of facts that misled it."""
     origins: dict[Literal["observation", "action", "result", "notes"], Origin] = Field(default_factory=dict)
     """Where fields come from, other than usual (`origins.USUAL`)."""
@@ -113,7 +121,7 @@ class Episode(_Input):
     """A trajectory with its outcome. The trajectory is immutable once committed; judgements are appended as evidence."""
 
     task: str
-    steps: tuple[Step, ...] = ()
+    steps: Steps = ()
     outcome: Outcome = "unknown"
     score: float | None = Field(default=None, allow_inf_nan=False)
     id: str | None = None
@@ -136,8 +144,8 @@ class Feedback(_Input):
     outcome: Outcome = "unknown"
     progress: float | None = Field(default=None, ge=-1.0, le=1.0, allow_inf_nan=False)
     loss: float = Field(default=0.0, ge=0.0, le=1.0, allow_inf_nan=False)
-    used: tuple[str, ...] = ()
-    harmful: tuple[str, ...] = ()
+    used: Ids = ()
+    harmful: Ids = ()
     done: bool = False
     detail: str = ""
     origin: Origin = "environment"
@@ -261,7 +269,7 @@ class TentativeEdit(_Frozen):
     """An edit of the activation inside the refinement loop [F 3.2]; it lives in graph state until the step's outcome is known."""
 
     action: EditAction
-    targets: tuple[str, ...] = ()
+    targets: Ids = ()
     reason: str = ""
     named: bool = False
     """Whether the feedback itself named the targets, and nobody had to find them."""

@@ -45,6 +45,10 @@ def whole() -> None:
         assert_type(activation.advise(["go", {"op": "click"}]), list[Advice])
         assert_type(mem.refine(activation, Feedback(outcome="failure")), Activation)
         assert_type(mem.commit(Episode(task="a", steps=(Step(action="go"),), outcome="success")), str)
+        mem.learn(activation, Feedback(outcome="success", used=[activation.facts[0].id], harmful=()))
+        steps = [Step(action="go", notes=["a sign"], shown=[fact.id for fact in activation.facts])]
+        mem.commit(Episode(task="a", steps=steps, outcome="success"))
+        mem.recall(Situation(task="a", notes=["a sign"], done=["go", {"op": "click"}]))
         assert_type(mem.consolidate(), Report)
         assert_type(mem.store, FluxMemStore)
         store: BaseStore = mem.store
