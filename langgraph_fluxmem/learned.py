@@ -83,6 +83,8 @@ class Learned:
             return self
         with self._lock:
             head = ledger.head(self.namespace)  # before what was taken back is looked for: what is so later, the next call finds
+            if head == self.position:  # another thread was first
+                return self
             if self._anew is None and not self._taken_back(ledger):
                 self._follow(ledger, head)
                 return self
