@@ -46,7 +46,7 @@ def refined(activation: Activation, feedback: Feedback, operators: Operators) ->
     helpful = tuple(dict.fromkeys((*activation.used, *(name for name in feedback.used if name in known))))
     edits: tuple[TentativeEdit, ...] = ()
     if feedback.harmful:
-        edits = (TentativeEdit(action="prune", targets=feedback.harmful, reason="over-connection: these misled", named=True),)
+        edits = (TentativeEdit(action="prune", targets=tuple(feedback.harmful), reason="over-connection: these misled", named=True),)
     if feedback.outcome == "failure":
         activation, found = yield from _attributed(activation, feedback, helpful, operators)
         edits += found

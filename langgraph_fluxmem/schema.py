@@ -269,7 +269,7 @@ class TentativeEdit(_Frozen):
     """An edit of the activation inside the refinement loop [F 3.2]; it lives in graph state until the step's outcome is known."""
 
     action: EditAction
-    targets: Ids = ()
+    targets: tuple[str, ...] = ()
     reason: str = ""
     named: bool = False
     """Whether the feedback itself named the targets, and nobody had to find them."""
