@@ -94,6 +94,7 @@ class Engine:
                     answer, failure = None, error
         except BaseException as error:
             _called(watch.abandoned(error))
+            stage.close()
             raise
 
     async def arun(self, stage: Stage) -> Any:
@@ -117,6 +118,7 @@ class Engine:
                     answer, failure = None, error
         except BaseException as error:
             await _acalled(watch.abandoned(error))
+            await asyncio.to_thread(stage.close)
             raise
 
     # ------------------------------------------------------------------------------------------------------------------- answers

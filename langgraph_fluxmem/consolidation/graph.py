@@ -25,6 +25,7 @@ from typing_extensions import TypedDict
 from langgraph_fluxmem import execution
 from langgraph_fluxmem.consolidation.accepting import accept
 from langgraph_fluxmem.consolidation.facts import tend
+from langgraph_fluxmem.consolidation.holding import Held
 from langgraph_fluxmem.consolidation.inducing import Json, induce_cluster
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.rewriting import rewrite_unit
@@ -91,14 +92,14 @@ def consolidation_graph(
     builder = StateGraph(ConsolidationState)
     for name, body in (
         ("name", bodies.name),
-        ("begin", bodies.begin),
-        ("induce", bodies.induce),
+        ("begin", bodies.lasting(bodies.begin)),
+        ("induce", bodies.lasting(bodies.induce)),
         ("gather", bodies.gather),
-        ("rewrite", bodies.rewrite),
+        ("rewrite", bodies.lasting(bodies.rewrite)),
         ("score", bodies.score),
-        ("tend", bodies.tend),
+        ("tend", bodies.lasting(bodies.tend)),
         ("tended", bodies.tended),
-        ("accept", bodies.accept),
+        ("accept", bodies.lasting(bodies.accept)),
     ):
         builder.add_node(name, _node(name, bodies.careful(body), mem))
     builder.add_edge(START, "name")
@@ -135,6 +136,20 @@ class _Bodies:
                     except FluxMemError as also:
                         error.add_note(f"its lease could not be given back ({also}), and runs out")
                 raise
+
+        return stage
+
+    def lasting(self, body: Callable[[Mapping[str, Any]], Stage]) -> Callable[[Mapping[str, Any]], Stage]:
+        """`body`, during which the lease is held on, however long a model takes."""
+
+        def stage(state: Mapping[str, Any]) -> Stage:
+            means = self._means(state)
+            name, owner = lease_name(means.namespace), state["consolidation"]
+            held: Held = yield Call(lambda engine: Held(engine.ledger, name, owner, means.settings.lease))
+            try:
+                return (yield from body(state))
+            finally:
+                held.stop()
 
         return stage
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from langgraph_fluxmem.consolidation.accepting import accept
 from langgraph_fluxmem.consolidation.facts import tend
+from langgraph_fluxmem.consolidation.holding import Held
 from langgraph_fluxmem.consolidation.inducing import Json, induce_cluster
 from langgraph_fluxmem.consolidation.means import Means
 from langgraph_fluxmem.consolidation.pems import Convergence, converged
@@ -19,6 +20,8 @@ from langgraph_fluxmem.consolidation.report import Report
 from langgraph_fluxmem.consolidation.rewriting import rewrite_unit
 from langgraph_fluxmem.consolidation.settings import Settings
 from langgraph_fluxmem.consolidation.snapshot import jobs_of, snapshot
+from langgraph_fluxmem.errors import LeaseLostError
+from langgraph_fluxmem.ledger import leases
 from langgraph_fluxmem.operators.protocol import Cost
 from langgraph_fluxmem.progress import Progress, silent
 from langgraph_fluxmem.requests import Call, Stage
@@ -41,13 +44,15 @@ def release(namespace: Namespace, consolidation: str, token: int) -> Stage:
     yield Call(lambda engine: engine.ledger.release_lease(lease_name(namespace), consolidation, token))
 
 
-def renew(namespace: Namespace, consolidation: str, token: int, settings: Settings) -> Stage:
-    """Hold the lease on.
+def renew(namespace: Namespace, consolidation: str, settings: Settings) -> Stage:
+    """Hold the lease on; also one that has run out (the machine slept), if nobody took it.
 
     Raises:
         LeaseLostError: another consolidation has taken over.
     """
-    yield Call(lambda engine: engine.ledger.renew_lease(lease_name(namespace), consolidation, token, settings.lease))
+    name = lease_name(namespace)
+    if not (yield Call(lambda engine: engine.ledger.transact(lambda tx: leases.extend(tx, name, consolidation, settings.lease)))):
+        raise LeaseLostError(f"lease {name!r} is not held by {consolidation} any more: stop, and start a new consolidation")
 
 
 def give_up(namespace: Namespace, consolidation: str, settings: Settings) -> Stage:
@@ -142,17 +147,26 @@ def consolidate(
     token: int | None = yield from acquire(namespace, name, settings)
     if token is None:
         return skipped(namespace, name, BUSY)
+    held: Held = yield Call(lambda engine: Held(engine.ledger, lease_name(namespace), name, settings.lease, token))
     try:
-        report = yield from _held(means, name, token, provenance or Provenance(), progress or silent)
-    except Exception:
-        yield from release(namespace, name, token)
+        report = yield from _held(means, name, held, provenance or Provenance(), progress or silent)
+    except GeneratorExit:  # interrupted or cancelled: requests are answered no more
+        held.abandon()
         raise
-    yield from release(namespace, name, token)
+    except Exception:
+        yield Call(lambda _: held.close())
+        raise
+    yield Call(lambda _: held.close())
     return report
 
 
-def _held(means: Means, name: str, token: int, provenance: Provenance, progress: Progress) -> Stage:
+def _held(means: Means, name: str, held: Held, provenance: Provenance, progress: Progress) -> Stage:
     namespace, settings = means.namespace, means.settings
+
+    def worked() -> Stage:
+        held.works()
+        yield from renew(namespace, name, settings)
+
     point("consolidation.held")
     taken: Json = yield from snapshot(means, name)
     point("consolidation.looked")
@@ -167,7 +181,7 @@ def _held(means: Means, name: str, token: int, provenance: Provenance, progress:
         cost.plus(result["cost"])
         replays += result["replays"]
         progress({"stage": "induce", "cluster": job["cluster"], "induced": result["induced"], "why": result["why"]})
-        yield from renew(namespace, name, token, settings)
+        yield from worked()
     units = {unit["skill"]["node"]: unit for result in results for unit in result["units"]}
     rounds: list[Json] = []
     stopped = nothing or "nothing was proposed"
@@ -180,7 +194,7 @@ def _held(means: Means, name: str, token: int, provenance: Provenance, progress:
             point("consolidation.rewritten")
             cost.plus(units[node]["cost"])
             replays += units[node]["replays"]
-            yield from renew(namespace, name, token, settings)
+            yield from worked()
         verdict, entry = round_over([units[node] for node in going], round_, settings)
         rounds.append(entry)
         stopped = verdict.why
@@ -193,9 +207,9 @@ def _held(means: Means, name: str, token: int, provenance: Provenance, progress:
         point("consolidation.tended")
         cost.plus(tended[-1]["cost"])
         progress({"stage": "facts", "batch": len(tended), "of": len(taken["facts"])})
-        yield from renew(namespace, name, token, settings)
+        yield from worked()
     point("consolidation.accepting")
-    lease, withheld = (lease_name(namespace), token), [item for result in results for item in result["withheld"]]
+    lease, withheld = (lease_name(namespace), held.token), [item for result in results for item in result["withheld"]]
     accepted: Json = yield from accept(means, taken, list(units.values()), provenance, lease=lease, tended=tended, withheld=withheld)
     point("consolidation.accepted")
     progress({"stage": "accept", "operation": accepted["operation"], "active": accepted["active"]})

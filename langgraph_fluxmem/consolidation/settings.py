@@ -56,8 +56,8 @@ class Settings(BaseModel):
     """At most so many facts of one consolidation are looked at by a model (a call for its relations, one for its note); rules see the rest."""
     parallel: int = Field(default=8, ge=1)
     """Clusters, or rewrites, that a graph works on at once; each such batch is a checkpoint of its own."""
-    lease: float = Field(default=600.0, gt=0.0)
-    """Seconds after which another consolidation may take over from one that stopped."""
+    lease: float = Field(default=60.0, gt=0.0)
+    """Seconds after which another consolidation may take over from one that was killed; one that works renews it, however long a model takes."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Settings:

@@ -63,6 +63,16 @@ def renew(tx: Transaction, name: str, owner: str, token: int, ttl: float) -> Non
     tx.session.run(_EXTEND, {"b_name": name, "until": tx.now() + seconds})
 
 
+def extend(tx: Transaction, name: str, owner: str, ttl: float) -> bool:
+    """Hold a lease on, whichever of its tokens `owner` uses now; also one that has run out, if nobody took it meanwhile. False: it is not theirs."""
+    seconds = _seconds(ttl)
+    found = tx.session.one(_FIND, {"name": name})
+    if found is None or found[0] != owner:
+        return False
+    tx.session.run(_EXTEND, {"b_name": name, "until": tx.now() + seconds})
+    return True
+
+
 def release(tx: Transaction, name: str, owner: str, token: int) -> None:
     """Give a lease back; one that was lost is left to its new holder."""
     tx.session.run(_RELEASE, {"b_name": name, "b_owner": owner, "b_token": token})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from langgraph_fluxmem.errors import ConfigError, LeaseLostError, LedgerError
+from langgraph_fluxmem.ledger import leases
 from langgraph_fluxmem.ledger.sql import Statement
 from sqlalchemy import text
 
@@ -49,6 +50,30 @@ def test_lease_is_renewed_and_taken_again_by_its_owner(ledger, clock):
     for ttl in (0, -1, float("nan"), None):
         with pytest.raises(ConfigError, match="seconds above 0"):
             ledger.acquire_lease("l", "job", ttl)
+
+
+def test_lease_is_held_on_by_its_owner_alone(ledger, clock):
+    def extended(owner: str) -> bool:
+        return ledger.transact(lambda tx: leases.extend(tx, "l", owner, 10))
+
+    assert not extended("job"), "nobody holds it"
+    first = ledger.acquire_lease("l", "job", 10)
+    assert not extended("other")
+    second = ledger.acquire_lease("l", "job", 10)  # a part of the job took it, too
+    clock.now += 8
+    assert extended("job")
+    clock.now += 8
+    ledger.check_lease("l", second)
+    clock.now += 60  # the machine slept, and nobody took it
+    assert extended("job")
+    ledger.check_lease("l", second)
+    with pytest.raises(LeaseLostError):
+        ledger.check_lease("l", first)
+    clock.now += 11
+    assert ledger.acquire_lease("l", "other", 10)
+    assert not extended("job")
+    with pytest.raises(ConfigError, match="seconds above 0"):
+        ledger.transact(lambda tx: leases.extend(tx, "l", "other", 0))
 
 
 def test_writes_are_fenced(ledger, clock):
