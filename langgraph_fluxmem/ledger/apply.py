@@ -1,9 +1,13 @@
-"""Apply a prepared plan inside the writer's transaction."""
+"""Apply a prepared plan inside the writer's transaction.
+
+What a plan has to know of the ledger is asked in one go (`_questions`), before anything is written: on a server that is one round trip for
+all plans of a transaction, see `foresee`.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, exists, func, null, select, update
@@ -12,7 +16,7 @@ from langgraph_fluxmem.edits import Applied, Plan
 from langgraph_fluxmem.errors import DimensionMismatchError, EmbeddingMismatchError, LedgerError, StaleError
 from langgraph_fluxmem.ledger.plans import Prepared, encode_seen
 from langgraph_fluxmem.ledger.reads import current_condition, is_live
-from langgraph_fluxmem.ledger.sql import Session, Statement, any_of, insert_into
+from langgraph_fluxmem.ledger.sql import Params, Session, Statement, any_of, insert_into
 from langgraph_fluxmem.ledger.tables import (
     SEQ_BITS,
     commits,
@@ -70,7 +74,6 @@ _ERASABLE = Statement(
     select(nodes.c.seq, nodes.c.id, nodes.c.texts).where(
         nodes.c.ns == bindparam("ns"),
         any_of(nodes.c.node, "ids"),
-        nodes.c.op < bindparam("op"),
         nodes.c.tombstone == 0,
         nodes.c.erased_by.is_(None),
     )
@@ -112,7 +115,7 @@ def write_operation(
         "edits": edit_count,
     }
     row.update(dict(provenance or _NOBODY))
-    tx.session.run(_INSERT_OPERATION, row)
+    tx.session.write(_INSERT_OPERATION, row)
     faults.point("ledger.after_operation")
     return position
 
@@ -126,7 +129,7 @@ def write_edits(tx: Transaction, position: int, entries: list[tuple[int, str, st
 
 
 def set_head(tx: Transaction, ns: int, position: int) -> None:
-    tx.session.run(_SET_HEAD, {"b_ns": ns, "head": position})
+    tx.session.write(_SET_HEAD, {"b_ns": ns, "head": position})
 
 
 def find_operation(tx: Transaction, operation: str) -> int | None:
@@ -135,9 +138,68 @@ def find_operation(tx: Transaction, operation: str) -> int | None:
     return None if found is None else int(found[0])
 
 
+def _questions(session: Session, prepared: Prepared, ns: int | None) -> dict[str, tuple[Statement, Params]]:
+    """What the ledger is asked before a plan is written. `ns`: None while its namespace is new."""
+    plan = prepared.plan
+    asked: dict[str, tuple[Statement, Params]] = {"operation": (_FIND_OPERATION, {"id": plan.operation})}
+    if prepared.nodes or prepared.refers:
+        asked["ids"] = (_FIND_ID, {"ids": session.list(prepared.refers.union(row["id"] for row in prepared.nodes))})
+    if plan.rests_on:
+        asked["counting"] = (_COUNTING, {"ops": session.list(plan.rests_on)})
+    if prepared.vectors:
+        asked["embedding"] = (_EMBEDDING, {})
+    if ns is None:
+        return asked
+    if prepared.commit is not None:
+        asked["commit"] = (_FIND_COMMIT, {"ns": ns, "episode": prepared.commit.episode, "digest": prepared.commit.digest})
+    if plan.expects:
+        asked["expected"] = (_CURRENT_IDS, {"ns": ns, "ids": session.list(plan.expects)})
+    if prepared.nodes:
+        asked["before"] = (_PREDECESSORS, {"ns": ns, "ids": session.list(row["node"] for row in prepared.nodes)})
+    if prepared.erase:
+        asked["erasable"] = (_ERASABLE, {"ns": ns, "ids": session.list(prepared.erase)})
+    return asked
+
+
+Rows = list[tuple[Any, ...]]
+Answers = Mapping[str, Callable[[], Rows]]
+
+
+def foresee(tx: Transaction, prepared: Prepared) -> None:
+    """Ask what `apply` will have to know, together with what is asked for other plans; it asks again what they have changed by then."""
+    ns = tx.known_namespace(prepared.path)
+    if ns is not None:
+        tx.foreseen[id(prepared)] = {name: tx.session.ask(*question) for name, question in _questions(tx.session, prepared, ns).items()}
+
+
+def _answers(tx: Transaction, prepared: Prepared, ns: int | None) -> dict[str, Rows]:
+    foreseen: Answers | None = tx.foreseen.pop(id(prepared), None)
+    if foreseen is not None and not _touched(tx, prepared):
+        return {name: rows() for name, rows in foreseen.items()}
+    return {name: tx.session.all(*question) for name, question in _questions(tx.session, prepared, ns).items()}
+
+
+def _touched(tx: Transaction, prepared: Prepared) -> bool:
+    """Whether an earlier plan of this transaction wrote something that this one asks about."""
+    if not tx.written:
+        return False
+    names = {prepared.plan.operation, *prepared.refers, *prepared.plan.expects, *prepared.erase}
+    names.update(name for row in prepared.nodes for name in (row["id"], row["node"]))
+    if prepared.commit is not None:
+        names.add(prepared.commit.episode)
+    return not tx.written.isdisjoint(names)
+
+
+def _note_written(tx: Transaction, prepared: Prepared) -> None:
+    tx.written.add(prepared.plan.operation)
+    tx.written.update(name for row in prepared.nodes for name in (row["id"], row["node"]))
+    if prepared.commit is not None:
+        tx.written.add(prepared.commit.episode)
+
+
 def apply(tx: Transaction, prepared: Prepared, fingerprint: str | None, *, erase_too: Sequence[Erasable] = ()) -> Applied:
     """Write a plan. `fingerprint`: the embedding that the writing process declared. `erase_too`: versions to erase beyond those that
-    the plan's own writes erase.
+    the plan's own writes erase. What is refused is refused before anything is written.
 
     Raises:
         LedgerError: a version id was written before by another operation.
@@ -145,27 +207,34 @@ def apply(tx: Transaction, prepared: Prepared, fingerprint: str | None, *, erase
         EmbeddingMismatchError, DimensionMismatchError: vectors of another embedding than the memory holds.
     """
     plan, session = prepared.plan, tx.session
-    earlier = find_operation(tx, plan.operation)
-    if earlier is not None:
-        return Applied(plan.operation, earlier, duplicate=True)
-    ns, known = tx.namespace_id(prepared.path)
+    found, known = tx.find_namespace(prepared.path)
+    answers = _answers(tx, prepared, found if known else None)
+    if answers["operation"]:
+        return Applied(plan.operation, int(answers["operation"][0][0]), duplicate=True)
     commit = prepared.commit
-    if commit is not None and known:
-        found = session.one(_FIND_COMMIT, {"ns": ns, "episode": commit.episode, "digest": commit.digest})
-        if found is not None:
-            return Applied(str(found[1]), int(found[0]), duplicate=True)
-    _check_current(tx, plan, ns)
+    for position, operation in answers.get("commit", ()):
+        return Applied(str(operation), int(position), duplicate=True)
+    _check_current(plan, answers)
     if prepared.vectors:
-        _hold_embedding(tx, fingerprint, prepared.dims)
+        _hold_embedding(tx, fingerprint, prepared.dims, answers["embedding"])
+    written = {str(id_): int(op) for id_, op in answers.get("ids", ())}
+    clash = [row["id"] for row in prepared.nodes if row["id"] in written]
+    if clash:
+        ids = ", ".join(map(repr, clash[:3])) + (", ..." if len(clash) > 3 else "")
+        raise LedgerError(f"a version id was written before: {ids}; mint a new id for each version of a node")
 
-    before = _predecessors(tx, prepared, ns) if known else {}
-    erased = _erasable(tx, prepared, ns) if known and prepared.erase else []
+    ns = found if known else tx.namespace_id(prepared.path)[0]
+    before: dict[str, tuple[int, float, bool]] = {
+        node: (op, created, bool(tombstone)) for node, op, created, tombstone in answers.get("before", ())
+    }
+    erased: list[Erasable] = [(int(seq), str(id_), texts) for seq, id_, texts in answers.get("erasable", ())]
     erased.extend(erase_too)
     entries = prepared.edits + [("erase", id_) for _, id_, _ in erased]
+    bases = {op for op, _, _ in before.values()} | _bases(tx, prepared, ns, written) | set(plan.rests_on)
+    _note_written(tx, prepared)
     position = write_operation(
         tx, plan.operation, plan.kind, ns, plan.provenance, edit_count=len(entries), commit=commit.id if commit else None
     )
-    bases = {op for op, _, _ in before.values()} | _bases(tx, prepared, ns) | set(plan.rests_on)
 
     now, start = tx.now(), position << SEQ_BITS
     if prepared.nodes:
@@ -176,11 +245,7 @@ def apply(tx: Transaction, prepared: Prepared, fingerprint: str | None, *, erase
                 predecessor = before.get(row["node"])
                 created = predecessor[1] if predecessor is not None and not predecessor[2] else now
             rows.append({**row, "seq": start + ordinal, "ns": ns, "op": position, "created_at": created})
-        try:
-            session.many(_INSERT_NODE, rows)
-        except session.integrity_error:
-            ids = ", ".join(repr(row["id"]) for row in rows[:3]) + (", ..." if len(rows) > 3 else "")
-            raise LedgerError(f"a version id was written before, one of {ids}; mint a new id for each version of a node") from None
+        session.many(_INSERT_NODE, rows)
         session.many(_INSERT_TEXT_REF, [{"ns": ns, "hash": hash_, "seq": start + ordinal} for ordinal, hash_ in prepared.text_refs])
     if prepared.vectors:
         session.many(
@@ -197,7 +262,7 @@ def apply(tx: Transaction, prepared: Prepared, fingerprint: str | None, *, erase
             "digest": commit.digest,
             "seen": encode_seen(commit),
         }
-        session.run(_INSERT_COMMIT, row)
+        session.write(_INSERT_COMMIT, row)
     session.many(_INSERT_RESTS_ON, [{"base": base, "op": position} for base in sorted(bases)])
     if erased:
         _erase(tx, ns, position, erased)
@@ -209,38 +274,38 @@ def apply(tx: Transaction, prepared: Prepared, fingerprint: str | None, *, erase
     return Applied(plan.operation, position)
 
 
-def _check_current(tx: Transaction, plan: Plan, ns: int) -> None:
+def _check_current(plan: Plan, answers: Mapping[str, Rows]) -> None:
     """Raise `StaleError` unless what the plan expects is current, and what it rests on counts."""
     if plan.expects:
-        found = dict(tx.session.all(_CURRENT_IDS, {"ns": ns, "ids": tx.session.list(plan.expects)}))
+        found = {str(node): str(version) for node, version in answers.get("expected", ())}
         changed = tuple(node for node, version in plan.expects.items() if found.get(node) != version)
         if changed:
             shown = ", ".join(f"{node!r} is at {found.get(node)!r}, not {plan.expects[node]!r}" for node in changed[:3])
             raise StaleError(f"plan {plan.operation!r} is stale: {shown}; read these nodes again and make the plan anew", changed)
     if plan.rests_on:
-        counting = {int(row[0]) for row in tx.session.all(_COUNTING, {"ops": tx.session.list(plan.rests_on)})}
-        gone = sorted(set(plan.rests_on) - counting)
+        gone = sorted(set(plan.rests_on) - {int(row[0]) for row in answers["counting"]})
         if gone:
             raise StaleError(f"plan {plan.operation!r} is stale: the operations at {gone} do not count any more; make the plan anew")
 
 
 def stored_embedding(value: str | None) -> tuple[str, int] | None:
-    if value is None:
-        return None
+    return None if value is None else embedding_of(value)
+
+
+def embedding_of(value: str) -> tuple[str, int]:
+    """(fingerprint, dimensions) as the ledger keeps them."""
     fingerprint, dims = json.loads(value)
     return str(fingerprint), int(dims)
 
 
-def _hold_embedding(tx: Transaction, fingerprint: str | None, dims: int) -> None:
+def _hold_embedding(tx: Transaction, fingerprint: str | None, dims: int, found: Rows) -> None:
     if fingerprint is None:
         raise LedgerError("vectors were written before their embedding was named; call ledger.check_embedding(fingerprint, dims) first")
-    found = tx.session.one(_EMBEDDING)
-    if found is None:
-        tx.session.run(_INSERT_META, {"key": "embedding", "value": json.dumps([fingerprint, dims])})
-        return
-    stored = stored_embedding(found[0])
-    if stored is not None:
-        compare_embedding(stored, fingerprint, dims)
+    held = found or tx.session.all(_EMBEDDING)  # an earlier plan of this transaction may have been the first to write vectors
+    if held:
+        compare_embedding(embedding_of(held[0][0]), fingerprint, dims)
+    else:
+        tx.session.write(_INSERT_META, {"key": "embedding", "value": json.dumps([fingerprint, dims])})
 
 
 def compare_embedding(stored: tuple[str, int], fingerprint: str, dims: int | None) -> None:
@@ -256,30 +321,15 @@ def compare_embedding(stored: tuple[str, int], fingerprint: str, dims: int | Non
         )
 
 
-def _predecessors(tx: Transaction, prepared: Prepared, ns: int) -> dict[str, tuple[int, float, bool]]:
-    """Current version of each node that the plan writes: node -> (op, created_at, tombstone)."""
-    if not prepared.nodes:
-        return {}
-    found = tx.session.all(_PREDECESSORS, {"ns": ns, "ids": tx.session.list(row["node"] for row in prepared.nodes)})
-    return {node: (op, created, bool(tombstone)) for node, op, created, tombstone in found}
-
-
-def _bases(tx: Transaction, prepared: Prepared, ns: int) -> set[int]:
-    """Positions of the operations that wrote what the plan's edges and evidence name, by version id or else by node."""
+def _bases(tx: Transaction, prepared: Prepared, ns: int, written: Mapping[str, int]) -> set[int]:
+    """Positions of the operations that wrote what the plan's edges and evidence name, by version id (as `written`) or else by node."""
     own = {row["id"] for row in prepared.nodes} | {row["node"] for row in prepared.nodes}
     wanted = prepared.refers - own
-    if not wanted:
-        return set()
-    found = dict(tx.session.all(_FIND_ID, {"ids": tx.session.list(wanted)}))
-    missing = wanted - found.keys()
+    found = {written[id_] for id_ in wanted if id_ in written}
+    missing = wanted - written.keys()
     if missing:
-        found.update(tx.session.all(_FIND_CREATOR, {"ns": ns, "ids": tx.session.list(missing)}))
-    return set(found.values())
-
-
-def _erasable(tx: Transaction, prepared: Prepared, ns: int) -> list[Erasable]:
-    params = {"ns": ns, "ids": tx.session.list(prepared.erase), "op": tx.peek_position()}
-    return [(int(seq), str(id_), texts) for seq, id_, texts in tx.session.all(_ERASABLE, params)]
+        found.update(int(op) for _, op in tx.session.all(_FIND_CREATOR, {"ns": ns, "ids": tx.session.list(missing)}))
+    return found
 
 
 def _erase(tx: Transaction, ns: int, position: int, erased: list[Erasable]) -> None:

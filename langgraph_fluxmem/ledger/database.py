@@ -32,6 +32,8 @@ _GONE = ("08", "57P", "53300")
 """SQLSTATEs of a server that stops, starts, breaks the connection or has none left."""
 _REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied")
 """What connecting says, without a SQLSTATE, when trying again would not help."""
+_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
+"""Asks about one connection without making anything in the system."""
 _PAUSES = (0.02, 1.0)
 """Seconds between attempts to reach a server that is away: the first, and the most."""
 
@@ -79,7 +81,7 @@ class Database:
             else:
                 arguments, options = dialect.create_connect_args(self.engine.url)
                 connection = dialect.connect(*arguments, **options)
-                connection.autocommit = not writing
+                connection.autocommit = True  # transactions are begun and ended in so many words
             return Session(connection, dialect)
 
     def lost(self, session: Session) -> bool:
@@ -88,7 +90,7 @@ class Database:
             return False
         if session.connection.closed:
             return True
-        with selectors.DefaultSelector() as selector:  # an idle connection has nothing to read, unless the server has said good-bye
+        with _Selector() as selector:  # an idle connection has nothing to read, unless the server has said good-bye
             selector.register(session.connection.fileno(), selectors.EVENT_READ)
             return bool(selector.select(0))
 
@@ -110,9 +112,10 @@ class Database:
             pause = min(2 * pause, _PAUSES[1])
 
     def begin(self, session: Session) -> None:
-        """Begin a write transaction: wait for the lock, up to the busy timeout."""
+        """Begin a write transaction: wait for the lock; for that of a file up to the busy timeout."""
         if not self.sqlite:
-            session.text(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            session.say("BEGIN")
+            session.say(f"SELECT pg_advisory_xact_lock({_LOCK})")
             return
         self.retry_busy(lambda: session.text("BEGIN IMMEDIATE"))
 
@@ -136,10 +139,15 @@ class Database:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
 
     def commit(self, session: Session) -> None:
-        if self.sqlite:
-            session.text("COMMIT")
-        else:
-            session.connection.commit()
+        """Say COMMIT; on a server it is done when `committed` says so."""
+        session.say("COMMIT")
+
+    def committed(self, session: Session) -> None:
+        """Raise unless the COMMIT that was said last has committed: a server answers ROLLBACK where a statement before it had failed."""
+        if not self.sqlite and session.said() != "COMMIT":
+            raise LedgerError(
+                f"cannot write to the ledger {self.name}: the server answered {session.said()!r} to COMMIT; nothing was written"
+            )
 
     def rollback(self, session: Session) -> bool:
         """Roll back; False when the connection is of no use any more."""
@@ -190,12 +198,8 @@ class Database:
             LedgerError: another process reads or writes all the time.
         """
         if not self.sqlite:
-            session.connection.autocommit = True
-            try:
-                for table in metadata.tables:
-                    session.text(f'VACUUM (FULL, ANALYZE) "{table}"')
-            finally:
-                session.connection.autocommit = False
+            for table in metadata.tables:
+                session.text(f'VACUUM (FULL, ANALYZE) "{table}"')
             return
         session.text("PRAGMA temp_store=FILE")  # the copy may be larger than memory
         try:

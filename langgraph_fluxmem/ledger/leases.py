@@ -53,14 +53,14 @@ def acquire(tx: Transaction, name: str, owner: str, ttl: float) -> int | None:
     if found is not None and found[0] is not None and found[0] != owner and found[2] > tx.now():
         return None
     token = (int(found[1]) if found else 0) + 1
-    tx.session.run(_TAKE, {"name": name, "owner": owner, "token": token, "expires_at": tx.now() + seconds})
+    tx.session.write(_TAKE, {"name": name, "owner": owner, "token": token, "expires_at": tx.now() + seconds})
     return token
 
 
 def renew(tx: Transaction, name: str, owner: str, token: int, ttl: float) -> None:
     seconds = _seconds(ttl)
     check(tx.session, name, token, tx.now(), owner)
-    tx.session.run(_EXTEND, {"b_name": name, "until": tx.now() + seconds})
+    tx.session.write(_EXTEND, {"b_name": name, "until": tx.now() + seconds})
 
 
 def extend(tx: Transaction, name: str, owner: str, ttl: float) -> bool:
@@ -75,14 +75,14 @@ def extend(tx: Transaction, name: str, owner: str, ttl: float) -> bool:
 
 def release(tx: Transaction, name: str, owner: str, token: int) -> None:
     """Give a lease back; one that was lost is left to its new holder."""
-    tx.session.run(_RELEASE, {"b_name": name, "b_owner": owner, "b_token": token})
+    tx.session.write(_RELEASE, {"b_name": name, "b_owner": owner, "b_token": token})
 
 
 def break_(tx: Transaction, name: str) -> None:
     """Take a lease from whoever holds it, for nobody: its token is of no use any more."""
     found = tx.session.one(_FIND, {"name": name})
     if found is not None:
-        tx.session.run(_TAKE, {"name": name, "owner": None, "token": int(found[1]) + 1, "expires_at": 0.0})
+        tx.session.write(_TAKE, {"name": name, "owner": None, "token": int(found[1]) + 1, "expires_at": 0.0})
 
 
 def check(session: Session, name: str, token: int, now: float, owner: str | None = None) -> None:
@@ -111,4 +111,4 @@ def cursor(session: Session, name: str) -> int:
 
 
 def set_cursor(tx: Transaction, name: str, position: int) -> None:
-    tx.session.run(_SET_CURSOR, {"name": name, "position": position})
+    tx.session.write(_SET_CURSOR, {"name": name, "position": position})

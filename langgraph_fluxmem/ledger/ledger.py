@@ -98,7 +98,7 @@ class Ledger:
                 leases.check(tx.session, *fence, tx.now())
             return applying.apply(tx, prepared, fingerprint)
 
-        return self._writer.submit(run)
+        return self._writer.submit(run, foresee=lambda tx: applying.foresee(tx, prepared))
 
     def apply(self, plan: Plan, *, fence: tuple[str, int] | None = None) -> Applied:
         """`submit`, and wait until it is durable. A plan whose operation id, or whose commit's (episode, digest), the ledger holds is a
@@ -116,7 +116,15 @@ class Ledger:
         """Queue several plans, of other namespaces, that are applied together or not at all; otherwise as `submit`."""
         prepared = [prepare(plan) for plan in plans]
         fingerprint = self._fingerprint
-        return self._writer.submit(lambda tx: [applying.apply(tx, each, fingerprint) for each in prepared])
+
+        def foresee(tx: Transaction) -> None:
+            for each in prepared:
+                applying.foresee(tx, each)
+
+        def run(tx: Transaction) -> list[Applied]:
+            return [applying.apply(tx, each, fingerprint) for each in prepared]
+
+        return self._writer.submit(run, foresee=foresee)
 
     def transact(self, run: Callable[[Transaction], T]) -> T:
         """Run a job in the writer's transaction and wait until it is durable; what it raises rolls it back and is raised here."""

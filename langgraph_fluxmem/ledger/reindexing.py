@@ -61,5 +61,5 @@ def _page(tx: Transaction, after: int, indexer: Indexer) -> tuple[int | None, in
 
 
 def _note(tx: Transaction, version: str) -> None:
-    tx.session.run(_FORGET)
-    tx.session.run(_NAME, {"key": KEY, "value": version})
+    tx.session.write(_FORGET, {})
+    tx.session.write(_NAME, {"key": KEY, "value": version})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 from sqlalchemy import Boolean, Integer, Table, bindparam, insert
@@ -84,7 +84,7 @@ def insert_into(table: Table, *, ignore: bool = False) -> Statement:
 class Session:
     """One connection of the driver, used by one thread at a time."""
 
-    __slots__ = ("connection", "cursor", "dialect", "error", "integrity_error", "sqlite")
+    __slots__ = ("_later", "_pipeline", "_pipelines", "connection", "cursor", "dialect", "error", "sqlite")
 
     def __init__(self, connection: Any, dialect: Dialect) -> None:
         self.connection = connection
@@ -93,39 +93,86 @@ class Session:
         self.cursor = connection.cursor()
         driver: Any = dialect.dbapi
         self.error: type[Exception] = driver.Error
-        self.integrity_error: type[Exception] = driver.IntegrityError
+        self._pipelines = not self.sqlite and bool(driver.capabilities.has_pipeline())
+        self._pipeline: Any = None
+        self._later = self.cursor if self.sqlite else connection.cursor()
 
     def list(self, values: Iterable[Any]) -> Any:
         """The value of a list parameter (see `any_of`)."""
         return json.dumps(list(values)) if self.sqlite else list(values)
 
+    # ---------------------------------------------------------------------------------------------------- statements that are awaited
+    def _execute(self, cursor: Any, statement: Statement, params: Params | None) -> None:
+        sql, constants = statement.sql(self.dialect)
+        cursor.execute(sql, {**constants, **(params or {})} if constants else params or {})
+
     def run(self, statement: Statement, params: Params | None = None) -> int:
         """Execute; returns the number of rows changed."""
-        sql, constants = statement.sql(self.dialect)
-        self.cursor.execute(sql, {**constants, **(params or {})} if constants else params or {})
+        self._execute(self.cursor, statement, params)
+        if self._pipeline is not None:
+            self._pipeline.sync()
         return int(self.cursor.rowcount)
 
-    def many(self, statement: Statement, rows: Sequence[Params]) -> None:
-        """Execute once for each row, in bulk."""
-        if len(rows) == 1:
-            self.run(statement, rows[0])
-        elif rows:
-            sql, constants = statement.sql(self.dialect)
-            self.cursor.executemany(sql, [{**constants, **row} for row in rows] if constants else rows)
-
     def all(self, statement: Statement, params: Params | None = None) -> list[tuple[Any, ...]]:
-        self.run(statement, params)
+        self._execute(self.cursor, statement, params)
         return self.cursor.fetchall()
 
     def one(self, statement: Statement, params: Params | None = None) -> tuple[Any, ...] | None:
-        self.run(statement, params)
+        self._execute(self.cursor, statement, params)
         return self.cursor.fetchone()
 
     def text(self, sql: str) -> list[tuple[Any, ...]]:
-        """Execute plain SQL without parameters; rows where it has some."""
+        """Execute plain SQL without parameters; rows where it has some. Not within `together`."""
         self.cursor.execute(sql)
         return self.cursor.fetchall() if self.cursor.description else []
 
+    # --------------------------------------------------------------------------------------------- statements that go to a server together
+    @contextmanager
+    def together(self) -> Generator[None]:
+        """What is written or asked within goes to a server in one go: its answers are awaited at the end, or by the first read. An error of
+        a statement is raised there, and what follows it is not executed. A file knows no such thing: each statement is executed at once."""
+        if not self._pipelines:
+            yield
+            return
+        pipeline = self.connection.pipeline()
+        self._pipeline = pipeline.__enter__()
+        try:
+            yield
+        except BaseException:
+            self._pipeline = None
+            with suppress(self.error):  # what went wrong is raised already
+                pipeline.__exit__(None, None, None)
+            raise
+        self._pipeline = None
+        pipeline.__exit__(None, None, None)
+
+    def write(self, statement: Statement, params: Params) -> None:
+        """Execute; nobody wants to know how many rows it changed."""
+        self._execute(self._later, statement, params)
+
+    def many(self, statement: Statement, rows: Sequence[Params]) -> None:
+        """`write` once for each row, in bulk."""
+        if len(rows) == 1:
+            self.write(statement, rows[0])
+        elif rows:
+            sql, constants = statement.sql(self.dialect)
+            self._later.executemany(sql, [{**constants, **row} for row in rows] if constants else rows)
+
+    def say(self, sql: str) -> None:
+        """Execute plain SQL that has no parameters and no rows."""
+        self._later.execute(sql)
+
+    def said(self) -> str | None:
+        """What a server answered to the last statement that was written or said, as the tag of its command."""
+        return self._later.statusmessage
+
+    def ask(self, statement: Statement, params: Params | None = None) -> Callable[[], list[tuple[Any, ...]]]:
+        """Execute a reading whose rows are wanted later, once; call what is returned for them."""
+        cursor = self.connection.cursor()
+        self._execute(cursor, statement, params)
+        return cursor.fetchall
+
+    # -------------------------------------------------------------------------------------------------------------------------- reading
     @contextmanager
     def consistently(self) -> Generator[None]:
         """All reads within see the database at one moment."""
@@ -139,6 +186,8 @@ class Session:
         """End a statement whose rows were not all read: an open one would keep SQLite from tidying its log."""
         self.cursor.close()
         self.cursor = self.connection.cursor()
+        if self.sqlite:
+            self._later = self.cursor
 
     def close(self) -> None:
         self.connection.close()

@@ -1,7 +1,9 @@
 """The one writer: a thread that runs queued jobs in group commits.
 
-All jobs that wait when the writer becomes free share one transaction, each in its own savepoint: one that fails is rolled back alone and
-its caller gets the error, the others are acknowledged after the one COMMIT.
+All jobs that wait when the writer has the lock share one transaction, each in its own savepoint: one that fails is rolled back alone and
+its caller gets the error, the others are acknowledged after the one COMMIT. A server is spoken to in three round trips, however many jobs
+and statements there are: for the lock, for what the jobs have to know, and for what they write with the COMMIT; only the last two are made
+while others wait for the lock.
 """
 
 from __future__ import annotations
@@ -35,13 +37,19 @@ _INSERT_NAMESPACE = insert_into(namespaces)
 class Transaction:
     """What a job sees: the session, and the positions and namespace ids that this transaction hands out."""
 
-    __slots__ = ("_clock", "_last", "_new", "_now", "_shared", "session")
+    __slots__ = ("_asked_last", "_clock", "_found_last", "_last", "_new", "_now", "_shared", "foreseen", "session", "written")
 
     def __init__(self, session: Session, shared: dict[str, int], clock: Callable[[], float]) -> None:
         self.session = session
+        self.foreseen: dict[int, Any] = {}
+        """Answers to what jobs asked beforehand, by job; true unless something was written since."""
+        self.written: set[str] = set()
+        """Ids that jobs wrote, as far as other jobs may have asked for them."""
         self._shared = shared
         self._new: dict[str, int] = {}
         self._last: int | None = None
+        self._asked_last: Callable[[], list[tuple[Any, ...]]] | None = None
+        self._found_last: int | None = None
         self._clock = clock
         self._now: float | None = None
 
@@ -55,20 +63,30 @@ class Transaction:
         """Let what this job writes from here on have been written at `moment`: it is a copy."""
         self._now = moment
 
+    def foresee_position(self) -> None:
+        """Ask for the last position, together with what else is asked."""
+        self._asked_last = self.session.ask(_LAST_POSITION)
+
     def peek_position(self) -> int:
         """The position that `next_position` would take."""
         if self._last is None:
-            found = self.session.one(_LAST_POSITION)
-            self._last = int(found[0]) if found and found[0] is not None else 0
+            if self._found_last is None:
+                rows = self._asked_last() if self._asked_last is not None else self.session.all(_LAST_POSITION)
+                self._found_last = int(rows[0][0]) if rows[0][0] is not None else 0
+            self._last = self._found_last
         return self._last + 1
 
     def next_position(self) -> int:
         self._last = self.peek_position()
         return self._last
 
+    def known_namespace(self, path: str) -> int | None:
+        """Id of a namespace that this process or this transaction has had to do with."""
+        return self._shared.get(path) or self._new.get(path)
+
     def find_namespace(self, path: str) -> tuple[int, bool]:
         """Id of a namespace and True, or (0, False)."""
-        known = self._shared.get(path) or self._new.get(path)
+        known = self.known_namespace(path)
         if known is None:
             found = self.session.one(_NAMESPACE_ID, {"path": path})
             if found is None:
@@ -83,7 +101,7 @@ class Transaction:
             return known, True
         last = self.session.one(_LAST_NAMESPACE)
         id_ = (int(last[0]) if last and last[0] is not None else 0) + 1
-        self.session.run(_INSERT_NAMESPACE, {"id": id_, "path": path, "head": 0})
+        self.session.write(_INSERT_NAMESPACE, {"id": id_, "path": path, "head": 0})
         self._new[path] = id_
         return id_, False
 
@@ -101,6 +119,8 @@ class Transaction:
 @dataclass(slots=True)
 class _Job(Generic[T]):
     run: Callable[[Any], T]
+    foresee: Callable[[Transaction], None] | None = None
+    """It asks beforehand what it will have to know; such a job refuses, if it does, before it writes."""
     outside: bool = False
     """It gets the session, outside of any transaction."""
     future: Future[T] = field(default_factory=Future)
@@ -115,24 +135,28 @@ class Writer:
         self._session: Session | None = database.connect(writing=True)
         self._namespaces: dict[str, int] = {}
         self._queue: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._kept: _Job[Any] | None = None
+        """Taken from the queue, and not to share a transaction with those before it."""
+        self._ended = False
         self._gate = threading.Lock()
         self._open = True
         self._thread = threading.Thread(target=self._loop, name="fluxmem-ledger", daemon=True)
         self._thread.start()
 
     @overload
-    def submit(self, run: Callable[[Transaction], T]) -> Future[T]: ...
+    def submit(self, run: Callable[[Transaction], T], *, foresee: Callable[[Transaction], None] | None = None) -> Future[T]: ...
     @overload
     def submit(self, run: Callable[[Session], T], *, outside: bool) -> Future[T]: ...
-    def submit(self, run: Callable[[Any], T], *, outside: bool = False) -> Future[T]:
+    def submit(self, run: Callable[[Any], T], *, foresee: Callable[[Transaction], None] | None = None, outside: bool = False) -> Future[T]:
         """Queue a job. It may be run twice (the first transaction having failed as a whole, or a server having gone away while it committed),
         so it acts on the transaction only, and finds out what is there already; with `outside` it is run once, alone, on the session without
-        a transaction.
+        a transaction. With `foresee`, which a server's answers are awaited for together with those of other jobs, it must refuse, where it
+        does, before it writes anything.
 
         Raises:
             ClosedError: the writer was closed.
         """
-        job = _Job(run, outside)
+        job = _Job(run, foresee, outside)
         with self._gate:
             if not self._open:
                 raise ClosedError(f"the ledger at {self._database.name} is closed; open the memory again")
@@ -150,38 +174,52 @@ class Writer:
 
     # ------------------------------------------------------------------------------------------------------------ the thread
     def _loop(self) -> None:
-        stop = False
-        while not stop:
-            first = self._queue.get()
+        while True:
             jobs: list[_Job[Any]] = []
-            while True:
-                if first is None:
-                    stop = True
-                elif first.future.set_running_or_notify_cancel():
-                    jobs.append(first)
-                if stop or len(jobs) >= GROUP_LIMIT:
-                    break
-                try:
-                    first = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-            if jobs:
-                self._group(jobs)
+            self._gather(jobs, wait=True)
+            if not jobs:
+                break
+            self._group(jobs)
         if self._session is not None:
             self._database.retire(self._session)
             self._session = None
 
-    def _group(self, jobs: list[_Job[Any]]) -> None:
-        """Run jobs in one transaction; when it fails as a whole, each again in its own."""
-        if any(job.outside for job in jobs):
-            for job in jobs:
-                if job.outside:
-                    self._outside(job)
-                else:
-                    self._group([job])
+    def _gather(self, jobs: list[_Job[Any]], *, wait: bool) -> None:
+        """Add to `jobs` what is queued and may share their transaction; with `wait` at least one, but at the end of all."""
+        while len(jobs) < GROUP_LIMIT:
+            job = self._next(wait=wait and not jobs)
+            if job is None:
+                return
+            if job.outside and jobs:
+                self._kept = job
+                return
+            jobs.append(job)
+            if job.outside:
+                return
+
+    def _next(self, *, wait: bool) -> _Job[Any] | None:
+        """The next job that nobody has cancelled; None when there is none, or will never be one."""
+        kept, self._kept = self._kept, None
+        if kept is not None or self._ended:
+            return kept
+        while True:
+            try:
+                job = self._queue.get(block=wait)
+            except queue.Empty:
+                return None
+            if job is None:
+                self._ended = True
+                return None
+            if job.future.set_running_or_notify_cancel():
+                return job
+
+    def _group(self, jobs: list[_Job[Any]], *, alone: bool = False) -> None:
+        """Run jobs, and unless `alone` those that are queued by then, in one transaction; when it fails as a whole, each again in its own."""
+        if jobs[0].outside:
+            self._outside(jobs[0])
             return
         try:
-            outcomes = self._transacted(jobs)
+            outcomes = self._transacted(jobs, alone=alone)
             faults.point("ledger.before_ack")
         except Exception as error:  # noqa: BLE001  # whatever it is belongs to the callers
             if len(jobs) == 1 or isinstance(error, UnavailableError):
@@ -189,18 +227,18 @@ class Writer:
                     job.future.set_exception(self._translated(error))
             else:
                 for job in jobs:
-                    self._group([job])
+                    self._group([job], alone=True)
             return
         self._acknowledge(jobs, outcomes)
 
-    def _transacted(self, jobs: list[_Job[Any]]) -> list[tuple[Any, Exception | None]]:
+    def _transacted(self, jobs: list[_Job[Any]], *, alone: bool) -> list[tuple[Any, Exception | None]]:
         """The outcomes of a transaction; it is made again while the server is away."""
         if self._database.sqlite:
-            return self._transact(jobs)
+            return self._transact(jobs, alone=alone)
 
         def attempt() -> list[tuple[Any, Exception | None]]:
             with self._database.translating("write to"):
-                return self._transact(jobs)
+                return self._transact(jobs, alone=alone)
 
         return self._database.patiently(attempt)
 
@@ -219,17 +257,19 @@ class Writer:
             else:
                 job.future.set_exception(self._translated(error))
 
-    def _transact(self, jobs: list[_Job[Any]]) -> list[tuple[Any, Exception | None]]:
+    def _transact(self, jobs: list[_Job[Any]], *, alone: bool) -> list[tuple[Any, Exception | None]]:
         session = self._connected()
         faults.point("ledger.before_begin")
         tx = Transaction(session, self._namespaces, self._clock)
         try:
-            self._database.begin(session)
-            outcomes = [self._savepoint(tx, job) for job in jobs] if len(jobs) > 1 else [self._alone(tx, jobs[0])]
-            if faults.switch("ledger.ack_before_commit"):
-                self._acknowledge(jobs, outcomes)
-            faults.point("ledger.before_commit")
-            self._database.commit(session)
+            self._begin(tx, jobs, alone=alone)
+            with session.together():
+                outcomes = [self._kept_apart(tx, job) for job in jobs] if len(jobs) > 1 else [self._by_itself(tx, jobs[0])]
+                if faults.switch("ledger.ack_before_commit"):
+                    self._acknowledge(jobs, outcomes)
+                faults.point("ledger.before_commit")
+                self._database.commit(session)
+            self._database.committed(session)
         except BaseException:
             self._abandon(session)
             raise
@@ -237,21 +277,51 @@ class Writer:
         faults.point("ledger.after_commit")
         return outcomes
 
-    def _alone(self, tx: Transaction, job: _Job[Any]) -> tuple[Any, Exception | None]:
+    def _begin(self, tx: Transaction, jobs: list[_Job[Any]], *, alone: bool) -> None:
+        """Take the lock, and in the same breath ask what the jobs will have to know; likewise for those that came while it was waited for."""
+        with tx.session.together():
+            self._database.begin(tx.session)
+            self._foresee(tx, jobs)
+        if alone:
+            return
+        known = len(jobs)
+        self._gather(jobs, wait=False)
+        if len(jobs) > known:
+            with tx.session.together():
+                self._foresee(tx, jobs[known:])
+
+    def _foresee(self, tx: Transaction, jobs: list[_Job[Any]]) -> None:
+        if self._database.sqlite:  # asking beforehand saves nothing there
+            return
+        tx.foresee_position()
+        for job in jobs:
+            if job.foresee is not None:
+                job.foresee(tx)
+
+    def _by_itself(self, tx: Transaction, job: _Job[Any]) -> tuple[Any, Exception | None]:
         tx.mark()
         return job.run(tx), None
 
-    def _savepoint(self, tx: Transaction, job: _Job[Any]) -> tuple[Any, Exception | None]:
+    def _kept_apart(self, tx: Transaction, job: _Job[Any]) -> tuple[Any, Exception | None]:
+        """Run a job so that its failure is its own. An error of a server is not: what was sent to it before is in doubt."""
         mark = tx.mark()
-        tx.session.text("SAVEPOINT job")
+        apart = self._database.sqlite or job.foresee is None
+        if apart:
+            tx.session.say("SAVEPOINT job")
         try:
             result = job.run(tx)
-        except Exception as error:  # noqa: BLE001  # belongs to this job's caller; a lost transaction fails below and is raised
-            tx.session.text("ROLLBACK TO SAVEPOINT job")
-            tx.session.text("RELEASE SAVEPOINT job")
+        except Exception as error:
+            if not self._database.sqlite and (isinstance(error, tx.session.error) or (not apart and tx.mark() != mark)):
+                raise
+            if apart:
+                tx.session.say("ROLLBACK TO SAVEPOINT job")
+                tx.session.say("RELEASE SAVEPOINT job")
             tx.restore(mark)
             return None, error
-        tx.session.text("RELEASE SAVEPOINT job")
+        if apart:
+            tx.session.say("RELEASE SAVEPOINT job")
+        if job.foresee is None:
+            tx.foreseen.clear()
         return result, None
 
     def _connected(self) -> Session:

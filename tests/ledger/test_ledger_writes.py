@@ -394,7 +394,7 @@ def test_use_after_close(ledger):
 
 # ---------------------------------------------------------------------------------------------------- groups, threads, faults
 class Held:
-    """The writer, held before it begins a transaction, so that what is submitted meanwhile queues up behind `first`."""
+    """The writer, held before it commits `first`, so that what is submitted meanwhile queues up behind that."""
 
     def __init__(self, ledger, first):
         self.ledger, self.plan = ledger, first
@@ -405,7 +405,7 @@ class Held:
         assert self.release.wait(30)
 
     def __enter__(self):
-        faults.arm("ledger.before_begin", self._hold)
+        faults.arm("ledger.before_commit", self._hold, at=1)
         self.first = self.ledger.submit(self.plan)
         assert self.entered.wait(30)
         return self
