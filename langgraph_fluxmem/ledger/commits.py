@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Select, bindparam, select
 
+from langgraph_fluxmem.ledger.journal import PROVENANCE, provenance_of
 from langgraph_fluxmem.ledger.plans import decode_seen
-from langgraph_fluxmem.ledger.reads import PROVENANCE, dead_operations, named, provenance_of, with_at
+from langgraph_fluxmem.ledger.reads import dead_operations, named, with_at
 from langgraph_fluxmem.ledger.rows import CommitRow
 from langgraph_fluxmem.ledger.sql import Session, Statement, any_of
 from langgraph_fluxmem.ledger.tables import commits, namespaces, operations

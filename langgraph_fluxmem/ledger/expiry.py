@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -59,6 +59,12 @@ _HOLDS = Statement(
     .order_by(nodes.c.seq.desc())
     .limit(1)
 )
+_HOLDING_OF = Statement(
+    select(namespaces.c.path).where(
+        any_of(namespaces.c.path, "paths"),
+        exists().where(nodes.c.ns == namespaces.c.id, any_of(nodes.c.kind, "kinds"), *_PRESENT, current_condition(nodes)),
+    )
+)
 _HOLDING = _holding(kinds=False)
 _HOLDING_KINDS = _holding(kinds=True)
 
@@ -104,6 +110,12 @@ def holding(session: Session, now: float, kinds: Sequence[str] | None = None) ->
 def holds(session: Session, ns: int, kinds: Sequence[str]) -> bool:
     """Whether a namespace has a current node of these kinds."""
     return session.one(_HOLDS, {"ns": ns, "kinds": session.list(kinds)}) is not None
+
+
+def holding_of(session: Session, paths: Mapping[str, Namespace], kinds: Sequence[str]) -> set[Namespace]:
+    """Which of these namespaces, by path, have a current node of these kinds."""
+    found = session.all(_HOLDING_OF, {"paths": session.list(paths), "kinds": session.list(kinds)})
+    return {paths[path] for (path,) in found}
 
 
 def matches(namespace: Namespace, pattern: Sequence[str], *, at_end: bool) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
+from langgraph_fluxmem.ledger.journal import PROVENANCE
 from langgraph_fluxmem.ledger.plans import decode_seen, namespace_path
-from langgraph_fluxmem.ledger.reads import PROVENANCE, current_condition, is_live, last_reset, namespace_id
+from langgraph_fluxmem.ledger.reads import current_condition, is_live, last_reset, namespace_id
 from langgraph_fluxmem.ledger.sql import Session, Statement, any_of
 from langgraph_fluxmem.ledger.tables import SEQ_BITS, commits, edges, evidence, nodes, operations, vectors
 from langgraph_fluxmem.schema import Namespace

@@ -8,17 +8,23 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from langgraph_fluxmem.errors import ClosedError, LedgerError, UnavailableError
 from langgraph_fluxmem.ledger.database import Database
 from langgraph_fluxmem.ledger.sql import Session
 
-if TYPE_CHECKING:
-    from langgraph_fluxmem.ledger.ledger import Ledger
-
 Args = ParamSpec("Args")
 Answer = TypeVar("Answer")
+
+
+class Asked(Protocol):
+    """What is read from."""
+
+    database: Database
+
+
+Ledger = TypeVar("Ledger", bound=Asked)
 
 
 def patient(read: Callable[Concatenate[Ledger, Args], Answer]) -> Callable[Concatenate[Ledger, Args], Answer]:

@@ -200,7 +200,7 @@ class Shelves:
             if self._names is None:
                 self._names = self._ledger.namespaces(KINDS, expired=True)
             elif self._doubtful:
-                holding = {namespace for namespace in self._doubtful if self._ledger.holds(namespace, KINDS)}
+                holding = self._ledger.holding(self._doubtful, KINDS)
                 before = self._doubtful.intersection(self._names)
                 if holding != before:
                     self._names = sorted(set(self._names) - before | holding)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import threading
+from concurrent.futures import Future
 
 import numpy as np
 
 from langgraph_fluxmem.edits import CommitWrite, EdgeWrite, EvidenceWrite, NodeWrite, Plan, Text, VectorWrite
+from langgraph_fluxmem.errors import LedgerError
 from langgraph_fluxmem.schema import Provenance
+from langgraph_fluxmem.testing import faults
 
 ADA = ("acme", "ada")
 BOB = ("acme", "bob")
@@ -51,17 +55,48 @@ def evidence(target: str, channel: str = "progress", weight: float = 1.0, activa
     return EvidenceWrite(target, activation, channel, weight)
 
 
+class Held:
+    """The writer, held before it commits `first`, so that what is submitted meanwhile queues up behind that."""
+
+    def __init__(self, ledger, first):
+        self.ledger, self.plan = ledger, first
+        self.entered, self.release = threading.Event(), threading.Event()
+
+    def _hold(self):
+        self.entered.set()
+        assert self.release.wait(30)
+
+    def __enter__(self):
+        faults.arm("ledger.before_commit", self._hold, at=1)
+        self.first = self.ledger.submit(self.plan)
+        assert self.entered.wait(30)
+        return self
+
+    def __exit__(self, *_):
+        self.release.set()
+        faults.disarm()
+
+
+def outcome(future: Future):
+    try:
+        return future.result().position
+    except LedgerError as error:
+        return str(error)
+
+
 __all__ = [
     "ADA",
     "BOB",
     "DIMS",
     "CommitWrite",
     "EdgeWrite",
+    "Held",
     "content_hash",
     "evidence",
     "fact",
     "fresh",
     "gone",
+    "outcome",
     "plan",
     "remember",
     "vector",

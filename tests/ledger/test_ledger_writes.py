@@ -18,7 +18,7 @@ from langgraph_fluxmem.errors import (
 from langgraph_fluxmem.edits import EdgeWrite, NodeWrite, Plan, Text, VectorWrite
 from langgraph_fluxmem.testing import faults
 
-from ledger_support import ADA, BOB, DIMS, CommitWrite, content_hash, evidence, fact, gone, plan, remember, vector
+from ledger_support import ADA, BOB, DIMS, CommitWrite, Held, content_hash, evidence, fact, gone, outcome, plan, remember, vector
 
 
 def test_applied_plan_is_there_with_everything_it_was_given(ledger, clock):
@@ -393,35 +393,6 @@ def test_use_after_close(ledger):
 
 
 # ---------------------------------------------------------------------------------------------------- groups, threads, faults
-class Held:
-    """The writer, held before it commits `first`, so that what is submitted meanwhile queues up behind that."""
-
-    def __init__(self, ledger, first):
-        self.ledger, self.plan = ledger, first
-        self.entered, self.release = threading.Event(), threading.Event()
-
-    def _hold(self):
-        self.entered.set()
-        assert self.release.wait(30)
-
-    def __enter__(self):
-        faults.arm("ledger.before_commit", self._hold, at=1)
-        self.first = self.ledger.submit(self.plan)
-        assert self.entered.wait(30)
-        return self
-
-    def __exit__(self, *_):
-        self.release.set()
-        faults.disarm()
-
-
-def outcome(future: Future):
-    try:
-        return future.result().position
-    except LedgerError as error:
-        return str(error)
-
-
 def test_queued_plans_share_a_transaction_and_fail_alone(ledger):
     commits = []
     with Held(ledger, remember("n0", op="op0")) as held:
@@ -538,6 +509,8 @@ def test_what_a_namespace_holds(ledger, clock):
     assert ledger.holds(ADA, ["item"])
     assert not ledger.holds(ADA, ["fact"])
     assert not ledger.holds(BOB, ["item"])
+    assert ledger.holding([ADA, BOB, ("nobody",)], ["fact", "item"]) == {ADA}
+    assert ledger.holding([ADA], ["fact"]) == set()
     assert ledger.namespaces() == []
     assert ledger.namespaces(expired=True) == [ADA]
     assert ledger.current(ADA, ["k"]) == {}
