@@ -1,12 +1,14 @@
 """The TextWorld benchmark without TextWorld: its options, and the parts of learning that it can take out."""
 
 import pytest
-from langgraph_fluxmem import episodes
+from langgraph_fluxmem import Feedback, FluxMem, episodes
 from langgraph_fluxmem.learning import Repair, advice
 from langgraph_fluxmem.schema import Advice, Situation
 
 from tests.benchmarks import textworld
 from tests.benchmarks.without import PARTS, take_out, without
+from tests.consolidation.tasks import HERE, login
+from tests.consolidation.test_consolidation_skills import mature
 from tests.learning.kitchen import ACTIONS, lit, lost, now
 from tests.learning.test_advice import taught
 
@@ -45,6 +47,25 @@ def test_evidence_on_steps_is_taken_out():
     with without(["evidence"]):
         said = advice.advise(taught(lit(), lit(), lost()), now(), None, ACTIONS)
     assert {round(one.score, 9) for one in said} == {round(said[0].score, 9)}
+
+
+def test_repairs_of_what_was_shown_are_taken_out(tmp_path):
+    with FluxMem.open(tmp_path, chroma="off") as mem:
+        mem.remember(["tea is hot"])
+        shown = mem.recall("what is hot?")
+        failed = Feedback(outcome="failure")
+        assert mem.refine(shown, failed).edits
+        with without(["repairs"]):
+            assert not mem.refine(shown, failed).edits
+
+
+def test_the_fast_path_is_taken_out(tmp_path):
+    with FluxMem.open(tmp_path, chroma="off") as mem:
+        mem.remember(["the login screen is slow"], namespace=HERE)
+        mature(mem)
+        assert mem.recall(login(10).task, namespace=HERE).facts == ()
+        with without(["fast"]):
+            assert mem.recall(login(10).task, namespace=HERE).facts
 
 
 def test_an_unknown_part_is_refused_before_anything_is_played(capsys):

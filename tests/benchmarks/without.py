@@ -13,13 +13,15 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from langgraph_fluxmem import episodes
+from langgraph_fluxmem import episodes, refinement
 from langgraph_fluxmem.learning import advice, credit, memory
 from langgraph_fluxmem.learning.credit import StepEvidence
 from langgraph_fluxmem.learning.repair import Repair
 from langgraph_fluxmem.learning.table import Grown
 from langgraph_fluxmem.learning.tree import Node
-from langgraph_fluxmem.schema import Channel, Episode
+from langgraph_fluxmem.requests import Stage
+from langgraph_fluxmem.schema import Activation, Channel, Episode
+from langgraph_fluxmem.skills.book import SkillBook
 from langgraph_fluxmem.trust.skills import Screen
 
 Change = tuple[Any, str, Callable[[Any], Any]]
@@ -35,6 +37,11 @@ def _always(value: Any) -> Callable[[Any], property]:
     return lambda _: property(lambda _: value)
 
 
+def _unrepaired(activation: Activation, *_: Any) -> Stage:
+    yield from ()
+    return activation, ()
+
+
 EXPAND: Change = (Repair, "optimism", _always(0.0))
 NOVELTY: Change = (Repair, "novelty", _always(False))  # noqa: FBT003  (the value of a property)
 RELAX: Change = (Repair, "caution", _always(1.0))
@@ -48,6 +55,8 @@ PARTS: dict[str, tuple[Change, ...]] = {
     "relax": (RELAX,),
     "prune": (PRUNE,),
     "edits": (EXPAND, NOVELTY, RELAX, PRUNE),
+    "repairs": ((refinement, "_attributed", lambda _: _unrepaired),),
+    "fast": ((SkillBook, "fast", lambda _: lambda *_: None),),
     "evidence": ((memory.StepMemory, "grown", lambda _: lambda *_: _NOTHING),),
     "quarantine": ((Screen, "own", lambda _: lambda _, skill: (skill, None)), (Screen, "told", lambda _: lambda *_: None)),
     "doubt": ((memory.StepMemory, "contradiction", lambda _: lambda _: ""),),
@@ -55,8 +64,10 @@ PARTS: dict[str, tuple[Change, ...]] = {
 """What can be taken out: `loss` (the channel; losses are failures like others), `negative` (failures; only what led on, and losses, are
 evidence), `dependency` (progress belongs to the step that made it, and to nothing before), `expand` (what was hardly tried is preferred
 while an episode is stuck), `novelty` (after long, only evidence from such moments counts), `relax` (caution falls meanwhile), `prune` (what
-did nothing just now, or ended the task badly, is not advised), `edits` (these four: stage II), `evidence` (advice knows the skills' rules and
-no evidence on steps: stages I and III), `quarantine` (nothing of others is kept out of skills), `doubt` (advice that says that its evidence is contradictory)."""
+did nothing just now, or ended the task badly, is not advised), `edits` (these four: stage II inside an episode), `repairs` (expand, prune,
+reshape and bypass of the facts that were shown), `fast` (facts are searched though a mature skill matches), `evidence` (advice knows the
+skills' rules and no evidence on steps), `quarantine` (nothing of others is kept out of skills), `doubt` (advice that says that its evidence
+is contradictory)."""
 
 
 def take_out(parts: Sequence[str], known: Mapping[str, tuple[Change, ...]] = PARTS) -> list[tuple[Any, str, Any]]:
