@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langgraph_fluxmem.errors import (
+        AmbiguousIdError,
         ClosedError,
         ConfigError,
         DependentsError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         SchemaVersionError,
         StaleError,
         StateError,
+        UnavailableError,
         UnknownIdError,
         UnresolvedNamespaceError,
     )
@@ -61,6 +63,7 @@ _HOME = {
     "Step": "schema",
     "fluxmem_nodes": "nodes",
     "memory_tools": "tools",
+    "AmbiguousIdError": "errors",
     "ClosedError": "errors",
     "ConfigError": "errors",
     "DependentsError": "errors",
@@ -80,12 +83,14 @@ _HOME = {
     "SchemaVersionError": "errors",
     "StaleError": "errors",
     "StateError": "errors",
+    "UnavailableError": "errors",
     "UnknownIdError": "errors",
     "UnresolvedNamespaceError": "errors",
 }
 
 __all__ = [
     "Activation",
+    "AmbiguousIdError",
     "ClosedError",
     "ConfigError",
     "DependentsError",
@@ -113,6 +118,7 @@ __all__ = [
     "StaleError",
     "StateError",
     "Step",
+    "UnavailableError",
     "UnknownIdError",
     "UnresolvedNamespaceError",
     "fluxmem_nodes",

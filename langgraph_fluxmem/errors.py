@@ -70,6 +70,10 @@ class UnknownIdError(FluxMemError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class AmbiguousIdError(UnknownIdError):
+    """An id that stands in several namespaces; which one is meant has to be said."""
+
+
 class ForeignMemoryError(FluxMemError, ValueError):
     """An activation, commit or export that belongs to another memory."""
 

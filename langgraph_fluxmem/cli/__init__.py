@@ -9,7 +9,7 @@ from langgraph_fluxmem.cli.app import main
 
 def entry() -> None:
     """The ``fluxmem`` script."""
-    sys.exit(main())
+    sys.exit(main(program="fluxmem"))
 
 
 __all__ = ["entry", "main"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,11 +12,13 @@ import typer
 from langgraph_fluxmem.cli import keeping, show
 from langgraph_fluxmem.cli.migrate import migrate
 from langgraph_fluxmem.cli.options import AsJson, Directory, Embedding, In
-from langgraph_fluxmem.cli.place import found_namespaces, namespace_of, opened
-from langgraph_fluxmem.errors import FluxMemError, UnknownIdError
+from langgraph_fluxmem.cli.place import found_namespaces, holds_memory, namespace_of, opened, opened_or_made, tell_elsewhere
+from langgraph_fluxmem.errors import AmbiguousIdError, FluxMemError, UnknownIdError
 
 FOUND = 3
 """Exit status of `verify` and `doctor` when something is wrong."""
+_IDENTIFIER = re.compile(r"\S*[0-9a-f]{8}\S*")
+"""What can only be meant as an id: one word with a row of hexadecimal digits."""
 
 app = typer.Typer(name="fluxmem", no_args_is_help=True, help=__doc__, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -26,15 +28,14 @@ app.add_typer(migrate, name="migrate")
 @app.command()
 def init(directory: Directory = "memory", embeddings: Embedding = None, json: AsJson = False) -> None:
     """Make an empty memory; one that is there is left as it is."""
-    from langgraph_fluxmem.memory import FluxMem  # noqa: PLC0415 - commands load what they need
-
-    there = Path(directory).expanduser()
-    was = there.is_dir() and any(there.iterdir())
-    with FluxMem.open(directory, embeddings=embeddings) as mem:
+    database = "://" in directory
+    was = not database and holds_memory(directory)
+    with opened_or_made(directory, embeddings) as mem:
         if json:
-            show.as_json({"memory": mem.id, "directory": directory, "made": not was})
+            show.as_json({"memory": mem.id, "directory": directory, "made": None if database else not was})
         else:
-            show.out.print(f"{'found' if was else 'made'} memory {mem.id} in {directory}", markup=False)
+            what = "memory" if database else "found memory" if was else "made memory"
+            show.out.print(f"{what} {mem.id} in {directory}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -48,6 +49,8 @@ def stats(directory: Directory = "memory", namespace: In = None, json: AsJson = 
     if json:
         show.as_json({**whole, "namespaces": rows})
         return
+    if (embedding := whole["embedding"]) is not None:
+        whole["embedding"] = f"{embedding['name']}, {embedding['dimensions']} dimensions"
     show.lines({name: value for name, value in whole.items() if value not in (None, [])})
     columns = ("namespace", "facts", "episodes", "outcomes", "skills", "edges", "evidence")
     show.table("", columns, ([_counts(row[column]) for column in columns] for row in rows))
@@ -60,6 +63,7 @@ def recall(  # noqa: PLR0917 - options of a command are given by name
     """What comes to mind for a query: facts with their scores, past steps, skills."""
     with opened(directory, embeddings) as mem:
         activation = mem.recall(query, namespace=namespace_of(namespace), k=k)
+        tell_elsewhere(mem, namespace)
     if json:
         show.as_json(activation.model_dump(mode="json"))
         return
@@ -78,9 +82,7 @@ def recall(  # noqa: PLR0917 - options of a command are given by name
         ]
         show.entries("steps", steps)
     if activation.episodes:
-        show.table(
-            "episodes", ("outcome", "task", "id"), [(found.outcome, show.one_line(found.task), found.id) for found in activation.episodes]
-        )
+        show.entries("episodes", [(f"{found.outcome}  {show.one_line(found.task)}", found.id) for found in activation.episodes])
 
 
 @app.command()
@@ -97,8 +99,11 @@ def explain(  # noqa: PLR0917 - options of a command are given by name
         where = None if namespace is None else namespace_of(namespace)
         try:
             found = mem.explain(target, namespace=where)
-        except UnknownIdError:
+        except UnknownIdError as error:
+            if isinstance(error, AmbiguousIdError) or _IDENTIFIER.fullmatch(target):
+                raise
             found = mem.explain(mem.recall(target, namespace=namespace_of(namespace), k=k))
+            tell_elsewhere(mem, namespace)
     if json:
         show.as_json(found.model_dump(mode="json"))
     else:
@@ -126,12 +131,13 @@ def log(directory: Directory = "memory", namespace: In = None, limit: int = 20, 
             ]
         )
         return
-    columns = ("position", "when (UTC)", "kind", "namespace", "edits", "undone", "id")
-    show.table(
-        "",
-        columns,
-        [(r.position, show.when(r.at), r.kind, ".".join(r.namespace), r.edits, "undone" if r.undone else "", r.id) for r in rows],
-    )
+    for row in rows:
+        undone = ", undone" if row.undone else ""
+        head = f"{row.position}  {show.when(row.at)} UTC  {row.kind} in {'.'.join(row.namespace)}, {row.edits} edits{undone}"
+        show.out.print(head, markup=False, soft_wrap=True)
+        show.out.print(f"    {row.id}", markup=False, soft_wrap=True, style="dim")
+    if not rows:
+        show.out.print("nothing was written")
 
 
 @app.command()
@@ -162,7 +168,7 @@ def consolidate(
 
     def progress(told: dict[str, Any]) -> None:
         if not json:
-            show.err.print(" ".join(f"{name}={value}" for name, value in told.items()), markup=False)
+            show.err.print(" ".join(f"{name}={value}" for name, value in told.items()), markup=False, soft_wrap=True)
 
     with opened(directory, embeddings) as mem:
         found = [
@@ -173,7 +179,7 @@ def consolidate(
         show.as_json([report.model_dump(mode="json") for report in reports])
         return
     for report in reports:
-        show.out.print(str(report), markup=False)
+        show.out.print(str(report), markup=False, soft_wrap=True)
     if not reports:
         show.out.print("no namespace holds episodes")
 
@@ -192,6 +198,7 @@ def quarantine(  # noqa: PLR0917 - options of a command are given by name
         space = namespace_of(namespace)
         done = [call(item, namespace=space) for call, item in ((mem.release, release), (mem.discard, discard)) if item is not None]
         items = mem.quarantine(namespace=space, decided=decided)
+        tell_elsewhere(mem, namespace)
     if json:
         show.as_json([item.model_dump(mode="json") for item in items])
         return
@@ -225,20 +232,23 @@ def rebuild(
     directory: Directory = "memory",
     projection: Annotated[str | None, typer.Option(help="exact, postings, graph, chroma or learned; none: all.")] = None,
     embeddings: Embedding = None,
+    json: AsJson = False,
 ) -> None:
     """Drop projections and replay the log into them. Nothing is embedded again."""
     with opened(directory, embeddings) as mem:
         mem.rebuild(projection)
         mem.flush()
-    show.out.print("rebuilt")
+    show.as_json({"rebuilt": projection or "all"}) if json else show.out.print("rebuilt")
 
 
 @app.command()
-def backup(to: Annotated[str, typer.Argument(help="A new or empty directory.")], directory: Directory = "memory") -> None:
+def backup(
+    to: Annotated[str, typer.Argument(help="A new or empty directory.")], directory: Directory = "memory", json: AsJson = False
+) -> None:
     """Write a consistent copy while the memory is in use. It is a memory like the one it was made of."""
     with opened(directory) as mem:
         mem.engine.ledger.backup(to)
-    show.out.print(f"written to {to}", markup=False)
+    show.as_json({"written": to}) if json else show.out.print(f"written to {to}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -251,6 +261,7 @@ def view(  # noqa: PLR0917 - options of a command are given by name
     export: Annotated[str | None, typer.Option(help="Write the page to this file instead, with all it needs in it.")] = None,
     recall: Annotated[list[str] | None, typer.Option(help="A query whose recall the file explains; may be given several times.")] = None,
     embeddings: Embedding = None,
+    json: AsJson = False,
 ) -> None:
     """Look at one namespace: its graph, how it formed, what comes to mind and why. A local page that reads only."""
     from langgraph_fluxmem.viewing.command import one_namespace  # noqa: PLC0415
@@ -258,7 +269,7 @@ def view(  # noqa: PLR0917 - options of a command are given by name
 
     with opened(directory, embeddings, chroma="off") as mem:
         where = one_namespace(mem, namespace)
-        show_page(mem, where, port=port, browse=browse, limit=limit, export=export, recalls=recall or ())
+        show_page(mem, where, port=port, browse=browse, limit=limit, export=export, recalls=recall or (), json=json)
 
 
 @app.command()
@@ -308,10 +319,10 @@ def schedule(context: typer.Context) -> None:
 keeping.add_to(app)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status."""
+def main(argv: Sequence[str] | None = None, *, program: str = "python -m langgraph_fluxmem") -> int:
+    """Run a command; returns the exit status. Its help calls it `program`."""
     try:
-        app(args=None if argv is None else list(argv), prog_name="python -m langgraph_fluxmem")
+        app(args=None if argv is None else list(argv), prog_name=program)
     except FluxMemError as error:
         show.err.print(f"error: {' '.join(str(error).split())}", markup=False, soft_wrap=True)
         return 1

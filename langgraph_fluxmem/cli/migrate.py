@@ -13,6 +13,7 @@ import typer
 
 from langgraph_fluxmem.cli import show
 from langgraph_fluxmem.cli.options import AsJson
+from langgraph_fluxmem.cli.place import opened_or_made
 from langgraph_fluxmem.errors import ConfigError, InvalidContentError
 
 migrate = typer.Typer(no_args_is_help=True, help="Move in from another memory; it can be run again.", rich_markup_mode=None)
@@ -29,8 +30,7 @@ def mem0(
     json: AsJson = False,
 ) -> None:
     """Remember memories of mem0 as facts."""
-    from langgraph_fluxmem.memory import FluxMem  # noqa: PLC0415 - commands load what they need
-    from langgraph_fluxmem.migrating import from_mem0  # noqa: PLC0415
+    from langgraph_fluxmem.migrating import from_mem0  # noqa: PLC0415 - commands load what they need
 
     try:
         read: Any = parser.loads(file.read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ def mem0(
     memories = read["results"] if isinstance(read, Mapping) and "results" in read else read
     if not isinstance(memories, list):
         raise InvalidContentError(f"{file} holds a {type(memories).__name__}; it must hold the list of memories, or {{'results': [...]}}")
-    with FluxMem.open(directory) as mem:
+    with opened_or_made(directory) as mem:
         _say(from_mem0(memories, mem, namespace=namespace.split(".")), directory, json=json)
 
 
@@ -52,7 +52,6 @@ def store(
     """Copy every item of a LangGraph store, such as those langmem wrote."""
     from langgraph.store.base import BaseStore  # noqa: PLC0415
 
-    from langgraph_fluxmem.memory import FluxMem  # noqa: PLC0415
     from langgraph_fluxmem.migrating import from_store  # noqa: PLC0415
 
     module, _, name = source.partition(":")
@@ -64,7 +63,7 @@ def store(
     old = found if isinstance(found, BaseStore) or not callable(found) else found()
     if not isinstance(old, BaseStore):
         raise ConfigError(f"{source!r} is a {type(old).__name__}; it must be a LangGraph BaseStore, or a function that returns one")
-    with FluxMem.open(directory) as mem:
+    with opened_or_made(directory) as mem:
         _say(from_store(old, mem.store), directory, json=json)
 
 

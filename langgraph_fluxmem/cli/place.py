@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from langgraph_fluxmem.cli import show
 from langgraph_fluxmem.errors import InvalidNamespaceError, NotAMemoryError
 from langgraph_fluxmem.ledger import Ledger
 from langgraph_fluxmem.ledger.database import FILE
@@ -57,6 +58,17 @@ def opened(address: str, embeddings: str | None = None, **options: Any) -> Gener
         yield mem
 
 
+def opened_or_made(address: str, embeddings: str | None = None) -> AbstractContextManager[FluxMem]:
+    """The memory at an address, with its own embedding unless another is given; one that is not there is made.
+
+    Raises:
+        FluxMemError: as `FluxMem.open`.
+    """
+    if holds_memory(address):
+        return opened(address, embeddings)
+    return FluxMem.open(address, embeddings=embeddings)
+
+
 def namespace_of(text: str | None) -> Namespace:
     """Labels joined by dots, as in ``acme.ada``; None: the default namespace.
 
@@ -64,6 +76,15 @@ def namespace_of(text: str | None) -> Namespace:
         InvalidNamespaceError: an empty label.
     """
     return DEFAULT if text is None else check_namespace(tuple(text.split(".")))
+
+
+def tell_elsewhere(mem: FluxMem, text: str | None) -> None:
+    """Say on standard error which namespaces hold something, where the one that was asked holds nothing."""
+    held = mem.engine.ledger.namespaces()
+    if held and namespace_of(text) not in held:
+        there = ", ".join(".".join(namespace) for namespace in held[:10])
+        asked = ".".join(namespace_of(text))
+        show.err.print(f"namespace {asked!r} holds nothing; namespaces that do: {there} (--namespace)", markup=False, soft_wrap=True)
 
 
 def found_namespaces(mem: FluxMem, text: str | None) -> list[Namespace]:

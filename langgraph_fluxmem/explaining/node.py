@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph_fluxmem.context import action_text
-from langgraph_fluxmem.errors import UnknownIdError
+from langgraph_fluxmem.errors import AmbiguousIdError, UnknownIdError
 from langgraph_fluxmem.explaining.model import PROOFS, TIES, Change, NodeExplanation, State, StepTold, Tie, Version
 from langgraph_fluxmem.explaining.proofs import Episodes, proofs
 from langgraph_fluxmem.graph import MemoryGraph, vertex_of
@@ -25,7 +25,7 @@ def explain_id(id: str, *, namespace: Namespace | None, half_life: int) -> Stage
     nothing of any other is told.
 
     Raises:
-        UnknownIdError: nothing is called so (there). Which of several namespaces is meant has to be said.
+        UnknownIdError: nothing is called so (there). AmbiguousIdError: several namespaces have it, and none was named.
     """
     where, node, wanted = yield from _place(id, namespace)
     history: History = yield Fetch("history", (where, node))
@@ -73,9 +73,10 @@ def _place(id: str, namespace: Namespace | None) -> Stage:
     version = id.partition("#")[0]
     places: list[tuple[Namespace, str]] = yield Fetch("places", (version,))
     found = [place for place in places if namespace is None or place[0] == namespace]
+    operation: OperationRow | None = None
     if not found:
         commits: list[CommitRow] = (yield Fetch("resolve_episode", (namespace, id))) or (yield Fetch("resolve_run", (id,)))
-        operation: OperationRow | None = None if commits else (yield Fetch("operation", (id,)))
+        operation = None if commits else (yield Fetch("operation", (id,)))
         if operation is not None and operation.commit is not None:
             commits = yield Fetch("commits_named", (operation.namespace, (operation.commit,)))
         for commit in commits:
@@ -85,12 +86,16 @@ def _place(id: str, namespace: Namespace | None) -> Stage:
     spaces = sorted({place[0] for place in found})
     if not found:
         where = "this memory" if namespace is None else f"namespace {'.'.join(namespace)!r}"
+        if operation is not None:
+            raise UnknownIdError(
+                f"{id!r} is an operation ({operation.kind}); `log` tells of it, and what it wrote can be explained by its own id"
+            )
         raise UnknownIdError(
             f"{id!r} names nothing in {where}; give the id of a fact, step, episode, skill, commit or run, as `recall` has them"
         )
     if len(spaces) > 1:
         named = ", ".join(".".join(space) for space in spaces[:10])
-        raise UnknownIdError(f"{id!r} stands in several namespaces: {named}; say which with namespace=")
+        raise AmbiguousIdError(f"{id!r} stands in several namespaces: {named}; say which with namespace= (--namespace)")
     where, node = found[-1]
     return where, node, version if version != node else None
 

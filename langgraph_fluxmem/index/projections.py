@@ -154,7 +154,7 @@ class Projections:
             ConfigError: no projection of that name.
         """
         if name is not None and name not in NAMES:
-            raise ConfigError(f"there is no projection {name!r}; expected one of {', '.join(NAMES)}")
+            raise ConfigError(f"there is no projection {name!r}; expected one of {', '.join(NAMES)}, learned")
         with self._lock:
             self._check_open()
             followers, graphs = list(self._followers.values()), list(self._graphs.values())

@@ -54,7 +54,7 @@ def position_of(session: Session, operation: str) -> int:
     found = session.one(_FIND, {"id": operation})
     if found is None:
         gone = f" (those up to position {horizon(session)} may have been compacted away)" if horizon(session) else ""
-        raise UnknownIdError(f"no operation {operation!r} in this memory{gone}; ledger.operations() lists those it holds")
+        raise UnknownIdError(f"no operation {operation!r} in this memory{gone}; `log` lists those it holds")
     return int(found[0])
 
 

@@ -32,7 +32,7 @@ def check_text(text: object, what: str = "content") -> str:
     if not isinstance(text, str):
         raise InvalidContentError(f"{what} is {type(text).__name__}, expected a string; pass str(...) of what should be remembered")
     if not text.strip():
-        raise InvalidContentError(f"{what} is {'blank' if text else 'empty'}, expected some text; leave it out instead")
+        raise InvalidContentError(f"{what} is {'blank' if text else 'empty'}, expected some text")
     if "\x00" in text:
         raise InvalidContentError(
             f"{what} holds a NUL character at position {text.index(chr(0))}; remove it with text.replace('\\x00', '')"

@@ -27,7 +27,17 @@ def one_namespace(mem: FluxMem, text: str | None) -> Namespace:
     return found[0]
 
 
-def view(mem: FluxMem, namespace: Namespace, *, port: int, browse: bool, limit: int, export: str | None, recalls: Sequence[str]) -> None:
+def view(
+    mem: FluxMem,
+    namespace: Namespace,
+    *,
+    port: int,
+    browse: bool,
+    limit: int,
+    export: str | None,
+    recalls: Sequence[str],
+    json: bool = False,
+) -> None:
     """Write the page to `export`, or serve it on `port` until interrupted.
 
     Raises:
@@ -38,14 +48,17 @@ def view(mem: FluxMem, namespace: Namespace, *, port: int, browse: bool, limit: 
             written = export_view(mem, namespace, Path(export).expanduser(), recalls=recalls, limit=limit)
         except OSError as error:
             raise ConfigError(f"cannot write {export!r}: {error.strerror or error}; name another file") from error
-        show.out.print(f"written to {written}", markup=False, soft_wrap=True)
+        show.as_json({"written": str(written)}) if json else show.out.print(f"written to {written}", markup=False, soft_wrap=True)
         return
     try:
         server = ViewServer(mem, namespace, port=port, limit=limit)
     except OSError as error:
         raise ConfigError(f"cannot serve on port {port}: {error.strerror or error}; take another with --port, or 0 for any") from error
     with server:
-        show.out.print(f"{'.'.join(namespace)} at {server.url}", markup=False, soft_wrap=True)
+        if json:
+            show.as_json({"namespace": ".".join(namespace), "url": server.url})
+        else:
+            show.out.print(f"{'.'.join(namespace)} at {server.url}", markup=False, soft_wrap=True)
         show.err.print("read-only, on this machine alone; Ctrl+C ends it", markup=False)
         if browse:
             webbrowser.open(server.url)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding
 
 from langgraph_fluxmem import Episode, FluxMem, Step
 from langgraph_fluxmem.cli import main
@@ -83,12 +84,14 @@ def test_consolidate_tells_what_it_did(place: str, capsys: pytest.CaptureFixture
 def test_verify_and_rebuild(place: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "verify", place)[:2] == (0, "clean\n")
     assert run(capsys, "rebuild", place, "--projection", "postings")[0] == 0
+    assert told(capsys, "rebuild", place) == {"rebuilt": "all"}
+    assert "learned" in run(capsys, "rebuild", place, "--projection", "nonsense")[2]
     assert told(capsys, "verify", place) == {"differences": []}
 
 
 def test_a_backup_is_a_memory(place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = str(tmp_path / "copy")
-    assert run(capsys, "backup", copy, place)[0] == 0
+    assert told(capsys, "backup", copy, place) == {"written": copy}
     assert told(capsys, "stats", copy)["namespaces"] == told(capsys, "stats", place)["namespaces"]
     assert run(capsys, "backup", copy, place)[0] == 1  # not into what holds something
 
@@ -120,3 +123,44 @@ def test_as_a_program() -> None:
     done = subprocess.run([sys.executable, "-m", "langgraph_fluxmem", "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert all(name in done.stdout for name in ("demo", "recall", "undo", "doctor", "schedule"))
+
+
+def test_who_asks_the_wrong_namespace_is_told_where_something_is(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (("recall", "which plan?"), ("explain", "which plan?"), ("quarantine",)):
+        status, _, err = run(capsys, *command, place)
+        assert (status, err.strip()) == (0, "namespace 'memories' holds nothing; namespaces that do: acme.ada (--namespace)")
+    assert run(capsys, "recall", "which plan?", place, "-n", "acme.ada")[2] == ""
+
+
+def test_explain_takes_ids_and_says_what_is_none(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with FluxMem.open(place) as mem:
+        for namespace in (ADA, ("acme", "bob")):
+            mem.commit(Episode(task="water the plants", id="plants"), namespace=namespace)
+    (fact, *_) = told(capsys, "recall", "which plan is ada on?", place, "-n", "acme.ada")["facts"]
+    assert told(capsys, "explain", fact["id"], place)["node"] == fact["id"].partition(":")[0]
+    status, _, err = run(capsys, "explain", "plants", place)
+    assert status == 1
+    assert "acme.ada, acme.bob" in err
+    assert "--namespace" in err
+    assert told(capsys, "explain", "plants", place, "-n", "acme.bob")["namespace"] == ["acme", "bob"]
+    assert "names nothing" in run(capsys, "explain", "f-0123456789abcdef:01234567", place)[2]
+    operation = next(row["id"] for row in told(capsys, "log", place) if row["kind"] == "remember")
+    assert "is an operation (remember)" in run(capsys, "explain", operation, place)[2]
+
+
+def test_ids_are_printed_whole(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for row in told(capsys, "log", place):
+        assert f"    {row['id']}\n" in run(capsys, "log", place)[1]
+
+
+def test_a_memory_that_is_there_keeps_its_embedding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = str(tmp_path / "m")
+    own = DeterministicFakeEmbedding(size=8)
+    monkeypatch.setattr("langgraph_fluxmem.cli.place.embedding_of", lambda _: own)
+    with FluxMem.open(where, embeddings=own) as mem:
+        mem.remember("a")
+    assert told(capsys, "init", where)["made"] is False
+    (tmp_path / "old.json").write_text('[{"memory": "b", "user_id": "ada"}]')
+    assert told(capsys, "migrate", "mem0", str(tmp_path / "old.json"), where)["moved"] == 1
