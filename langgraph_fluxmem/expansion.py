@@ -1,7 +1,7 @@
 """Signals of an expansion: what lies near the facts that proved right in earlier rounds of a step [F 3.2].
 
 They say nothing until a fact has proved right. Measured on LoCoMo (`tests.benchmarks.locomo_rounds`): the query moved towards what was
-used, the rare words of what was used, and distance from what was shown and passed over.
+used, the words of what was used, who said it, and distance from what was shown and passed over.
 """
 
 from __future__ import annotations
@@ -56,6 +56,12 @@ def propose_words(bench: Bench, m: int) -> Rows:
 def words(bench: Bench, rows: Rows) -> Scores:
     """BM25 for all the words of what was used, which itself counts for nothing."""
     return bench.shared[rows]
+
+
+def speaker(bench: Bench, rows: Rows) -> Scores:
+    """1 for what was said by somebody who also said something that was used."""
+    said = bench.view.speaker
+    return (np.isin(said[rows], said[bench.around]) & (said[rows] >= 0)).astype(np.float32)
 
 
 def unlike(bench: Bench, rows: Rows) -> Scores:

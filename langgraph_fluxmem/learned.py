@@ -113,6 +113,7 @@ class Learned:
         vectors = ledger.vectors(self.namespace, list({text.hash for row in rows for text in row.texts}))
         judged = {row.id: row.body["signals"] for row in rows if row.body is not None and row.body.get("signals")}
         used: dict[str, set[str]] = {version: set() for version in judged}
+        unshown = {row.id: frozenset(row.body["unshown"]) for row in rows if row.body is not None and row.body.get("unshown")}
         for row in rows:
             assert row.body is not None
             vector = vectors.get(row.texts[0].hash) if row.texts else None
@@ -134,7 +135,8 @@ class Learned:
                 continue
             if ">" in row.target:
                 fact, _, episode = row.target.partition(">")
-                self.links.add(fact, episode.rsplit(":", 1)[0], row.channel, row.weight)
+                shown = fact not in unshown.get(episode, ())
+                self.links.add(fact, episode.rsplit(":", 1)[0], row.channel, row.weight, shown=shown)
                 if row.channel == "progress" and episode in used:
                     used[episode].add(fact)
             elif "#" in row.target:

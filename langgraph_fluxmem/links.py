@@ -1,36 +1,27 @@
 """Learned links from tasks to facts: a fact also answers to the tasks it has served.
 
 A projection of evidence: every sum here is a sum over rows, so that undo is subtraction and order does not matter. How alike two tasks
-are is the cube of the mean of the cosine of their vectors and of the overlap of their words; both are needed, since the vector alone
-takes every question about the same person for alike. Of the past tasks hardly any but the nearest has a say: what served tasks that are
-alike in part is likelier to be in the way. Measured on LoCoMo (`tests.benchmarks.locomo_feedback`).
+are is `alikeness`. What feedback named though it was never shown counts in full for the same task again, and little for others: nothing
+but the word of who gave the feedback says that it has to do with the task. Measured on LoCoMo (`tests.benchmarks.locomo_feedback`).
 """
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from langgraph_fluxmem.alikeness import Tasks
 from langgraph_fluxmem.schema import Channel, Vector
 
-POWER = 3
-"""Exponent of the mean of cosine and overlap."""
-COMPETITION = 16
-"""Exponent of a past task's likeness relative to that of the nearest one: how little those behind it count."""
-NEGLIGIBLE = 1e-3
-"""Likeness below this is none."""
 FEW = 256
 """Links up to which they are added up one by one, which takes less time than calling numpy for them."""
-_FAR = NEGLIGIBLE ** (1 / (POWER * COMPETITION))
-"""Share of the nearest task's mean below which likeness is negligible."""
-
-
-_NONE = np.zeros(0, np.int64)
+UNSHOWN = 0.25
+"""What evidence on a fact counts for other tasks, where feedback named it though the recall had not shown it."""
 
 
 def node_of(version_id: str) -> str:
@@ -41,83 +32,6 @@ def node_of(version_id: str) -> str:
 def node_keys(nodes: Iterable[str]) -> NDArray[np.int64]:
     """(n,) numbers that stand for nodes within this process (64 bits of a keyed hash), so that arrays of them can be matched."""
     return np.fromiter(map(hash, nodes), dtype=np.int64)
-
-
-class Tasks:
-    """Tasks with their vectors and words, in the order they came: the words as (task, word) pairs and as the tasks of each word."""
-
-    def __init__(self) -> None:
-        self.numbers: dict[str, int] = {}
-        self.names: list[str] = []
-        self._matrix: NDArray[np.float32] = np.zeros((0, 0), np.float32)
-        self._words: dict[str, int] = {}
-        self._holders: list[array[int]] = []
-        self._pairs: tuple[array[int], array[int]] = (array("q"), array("q"))
-        self._weights: tuple[list[float], float, NDArray[np.float64]] | None = None
-        self._held: dict[int, NDArray[np.int64]] = {}
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def add(self, task: str, vector: Vector, words: Iterable[str]) -> None:
-        """A task, its vector (d,) and its words; a known task is left as it is."""
-        if task in self.numbers:
-            return
-        number = self.numbers[task] = len(self.numbers)
-        self.names.append(task)
-        if number == len(self._matrix):
-            grown = np.zeros((max(16, 2 * number), len(vector)), np.float32)
-            grown[:number] = self._matrix if number else 0.0
-            self._matrix = grown
-        self._matrix[number] = vector
-        for word in dict.fromkeys(words):
-            column = self._words.setdefault(word, len(self._words))
-            if column == len(self._holders):
-                self._holders.append(array("q"))
-            self._holders[column].append(number)
-            self._pairs[0].append(number)
-            self._pairs[1].append(column)
-            self._held.pop(column, None)
-        self._weights = None
-
-    @property
-    def vectors(self) -> NDArray[np.float32]:
-        """(m, d) the tasks' vectors."""
-        return self._matrix[: len(self)]
-
-    def overlap(self, words: Iterable[str]) -> NDArray[np.float64]:
-        """(m,) cosine of the tasks' sets of words with this one, each word weighted by how few tasks have it, in [0, 1]."""
-        rarities, unseen, lengths = self._rarities()
-        known: list[NDArray[np.int64]] = []
-        squares: list[float] = []
-        square = 0.0
-        for word in dict.fromkeys(words):
-            column = self._words.get(word)
-            weight = unseen if column is None else rarities[column]
-            square += weight * weight
-            if column is not None:
-                known.append(self._holding(column))
-                squares.append(weight * weight)
-        if not known:
-            return np.zeros(len(self))
-        shared = np.bincount(np.concatenate(known), np.repeat(squares, [len(held) for held in known]), len(self))
-        return shared / (lengths * math.sqrt(square) + 1e-12)
-
-    def _holding(self, column: int) -> NDArray[np.int64]:
-        """The tasks that hold a word, in order."""
-        held = self._held.get(column)
-        if held is None:
-            held = self._held[column] = np.array(self._holders[column], dtype=np.int64)
-        return held
-
-    def _rarities(self) -> tuple[list[float], float, NDArray[np.float64]]:
-        """Weight of each word, of a word that no task holds, and length of each task in these weights."""
-        if self._weights is None:
-            of = _rarity(np.array([len(holders) for holders in self._holders], dtype=np.float64), len(self))
-            rows, columns = np.array(self._pairs[0], dtype=np.int64), np.array(self._pairs[1], dtype=np.int64)
-            lengths = np.sqrt(np.bincount(rows, weights=np.square(of[columns]), minlength=len(self)))
-            self._weights = of.tolist(), float(_rarity(np.zeros(1), len(self))[0]), lengths
-        return self._weights
 
 
 class Served(Mapping[str, float]):
@@ -163,6 +77,16 @@ class Served(Mapping[str, float]):
 NOTHING_SERVED = Served([], np.zeros(0))
 
 
+class _Links(NamedTuple):
+    """Links in the order of their tasks: where those of each task begin (tasks + 1,), facts (links,), evidence for less against (links,) and
+    what of it counts for other tasks (links,)."""
+
+    begins: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    gained: NDArray[np.float64]
+    elsewhere: NDArray[np.float64]
+
+
 class TaskLinks:
     """Links from the tasks of committed episodes and judged recalls to fact nodes, with counts for and against."""
 
@@ -173,7 +97,8 @@ class TaskLinks:
         self._places: dict[tuple[int, int], int] = {}
         self._ends: tuple[array[int], array[int]] = (array("q"), array("q"))
         self._counts: tuple[array[float], array[float]] = (array("d"), array("d"))
-        self._arrays: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]] | None = None
+        self._unshown: set[int] = set()
+        self._arrays: _Links | None = None
 
     def __len__(self) -> int:
         return len(self._places)
@@ -183,8 +108,8 @@ class TaskLinks:
         self._tasks.add(episode, vector, words)
         self._arrays = None
 
-    def add(self, fact: str, episode: str, channel: Channel, weight: float) -> bool:
-        """Count evidence on a link; False when the episode is unknown here."""
+    def add(self, fact: str, episode: str, channel: Channel, weight: float, *, shown: bool = True) -> bool:
+        """Count evidence on a link; False when the episode is unknown here. `shown`: not said to have been named without being shown."""
         row = self._tasks.numbers.get(episode)
         if row is None:
             return False
@@ -198,6 +123,8 @@ class TaskLinks:
             for counts in self._counts:
                 counts.append(0.0)
         self._counts[0 if channel == "progress" else 1][place] += weight
+        if not shown:
+            self._unshown.add(place)
         self._arrays = None
         return True
 
@@ -207,26 +134,9 @@ class TaskLinks:
 
     def likeness(self, vector: Vector, words: Iterable[str]) -> NDArray[np.float64]:
         """(m,) how much each past task has to say of a task with this vector (d,) and these words, in [0, 1]."""
-        alike = np.zeros(len(self._tasks))
-        near, found = self._near(vector, words)
-        alike[near] = found
+        near, alike = self._tasks.near(vector, words), np.zeros(len(self._tasks))
+        alike[near.tasks] = near.alike
         return alike
-
-    def _near(self, vector: Vector, words: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The past tasks (n,) that have something to say of this one, and how much (n,)."""
-        if not len(self._tasks):
-            return _NONE, np.zeros(0)
-        mean = self._tasks.vectors @ vector
-        mean = np.maximum(mean, 0.0) + self._tasks.overlap(words)
-        mean = np.minimum(mean / 2, 1.0)
-        nearest = float(mean.max())
-        if nearest**POWER < NEGLIGIBLE:
-            return _NONE, np.zeros(0)
-        near = (mean >= nearest * _FAR).nonzero()[0]
-        of = mean[near]
-        alike = of**POWER * (of / nearest) ** (POWER * COMPETITION)
-        kept = alike >= NEGLIGIBLE
-        return near[kept], alike[kept]
 
     def served(self, vector: Vector, words: Iterable[str] = ()) -> Served:
         """Fact node -> score in [-1, 1] for a task (d,) of these words: evidence for less evidence against, each by how alike its task is.
@@ -235,21 +145,22 @@ class TaskLinks:
         """
         if not self._places:
             return NOTHING_SERVED
-        near, alike = self._near(vector, words)
+        near, alike, same = self._tasks.near(vector, words)
         if not len(near):
             return NOTHING_SERVED
-        begins, columns, gained = self._links()
+        begins, columns, gained, elsewhere = self._links()
         held = begins[near + 1] - begins[near]
         if held.sum() > FEW:
             ends = np.cumsum(held)
             links = np.repeat(begins[near] - (ends - held), held) + np.arange(ends[-1])
             facts, place = np.unique(columns[links], return_inverse=True)
-            summed = np.bincount(place, np.repeat(alike, held) * gained[links], len(facts)).astype(np.float64)
+            worth = np.where(np.repeat(same, held), gained[links], elsewhere[links])
+            summed = np.bincount(place, np.repeat(alike, held) * worth, len(facts)).astype(np.float64)
         else:
             sums: dict[int, float] = {}
-            for task, much in zip(near.tolist(), alike.tolist(), strict=True):
+            for task, much, again in zip(near.tolist(), alike.tolist(), same.tolist(), strict=True):
                 own = slice(begins[task], begins[task + 1])
-                for fact, gain in zip(columns[own].tolist(), gained[own].tolist(), strict=True):
+                for fact, gain in zip(columns[own].tolist(), (gained if again else elsewhere)[own].tolist(), strict=True):
                     sums[fact] = sums.get(fact, 0.0) + much * gain
             facts = np.array(sorted(sums), np.int64)
             summed = np.array([sums[fact] for fact in facts.tolist()])
@@ -261,12 +172,15 @@ class TaskLinks:
         """Fact node -> the past tasks that speak for or against it for a task (d,) of these words: (episode, likeness, for, against), the one
         that says most first. `served` is the sum of likeness times for less against."""
         out: dict[str, list[tuple[str, float, float, float]]] = {node: [] for node in facts}
-        alike = self.likeness(vector, words)
+        near = self._tasks.near(vector, words)
+        alike = {row: (much, again) for row, much, again in zip(near.tasks.tolist(), near.alike.tolist(), near.same.tolist(), strict=True)}
         wanted = {self._facts[node]: node for node in out if node in self._facts}
         for (row, column), at in self._places.items():
             node = wanted.get(column)
-            if node is not None and alike[row]:
-                out[node].append((self._tasks.names[row], float(alike[row]), self._counts[0][at], self._counts[1][at]))
+            if node is not None and row in alike:
+                much, again = alike[row]
+                worth = UNSHOWN if at in self._unshown and not again else 1.0
+                out[node].append((self._tasks.names[row], worth * much, self._counts[0][at], self._counts[1][at]))
         for found in out.values():
             found.sort(key=lambda link: (-abs(link[1] * (link[2] - link[3])), link[0]))
         return out
@@ -276,17 +190,14 @@ class TaskLinks:
         tasks = self._tasks.names
         return {(tasks[row], self._names[column]): (self._counts[0][at], self._counts[1][at]) for (row, column), at in self._places.items()}
 
-    def _links(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """The links in the order of their tasks: where those of each task begin (tasks + 1,), facts (links,), evidence for less against."""
+    def _links(self) -> _Links:
+        """The links in the order of their tasks."""
         if self._arrays is None:
             rows, columns = (np.array(end, dtype=np.int64) for end in self._ends)
             order = np.lexsort((columns, rows))
             begins = np.searchsorted(rows[order], np.arange(len(self._tasks) + 1))
-            self._arrays = (begins, columns[order], (np.array(self._counts[0]) - np.array(self._counts[1]))[order])
+            gained = np.array(self._counts[0]) - np.array(self._counts[1])
+            elsewhere = gained.copy()
+            elsewhere[list(self._unshown)] *= UNSHOWN
+            self._arrays = _Links(begins, columns[order], gained[order], elsewhere[order])
         return self._arrays
-
-
-def _rarity(holders: NDArray[np.float64], tasks: int) -> NDArray[np.float64]:
-    """ln(1 + (m - n + .5) / (n + .5)) of words that n of m tasks hold."""
-    weight: NDArray[np.float64] = np.log1p((tasks - holders + 0.5) / (holders + 0.5))
-    return weight

@@ -22,6 +22,7 @@ from langgraph_fluxmem.edits import EvidenceWrite, NodeWrite, Plan, Text
 from langgraph_fluxmem.episodes import episode_uses, fact_evidence
 from langgraph_fluxmem.errors import ForeignMemoryError, UnknownIdError
 from langgraph_fluxmem.learning.situation import as_text
+from langgraph_fluxmem.links import node_of
 from langgraph_fluxmem.operators.protocol import Attribute, Evaluate, Judgement, Operators
 from langgraph_fluxmem.requests import Apply, EmbedFor, Judge, Load, Stage
 from langgraph_fluxmem.schema import Activation, Feedback, Provenance, RecalledFact, Step, TentativeEdit
@@ -201,6 +202,9 @@ def learn(activation: Activation, feedback: Feedback, *, provenance: Provenance)
     spoken = reshaping.spoken_for(activation.reshaped, feedback.outcome, used)
     versions = yield from reshaping.stored(spoken, activation.namespace, activation.hidden)
     shown = [fact.id for fact in (*activation.facts, *spoken)]
+    seen = {node_of(name) for name in (*activation.shown, *shown)}
+    if unshown := sorted({name for name in (*used, *harmful) if node_of(name) not in seen}):
+        body["unshown"] = unshown
     writes: list[Write] = [
         NodeWrite(version, node, "episode", body, (text,)),
         *new.values(),

@@ -127,6 +127,10 @@ def _nothing_around(bench: Bench) -> bool:
     return not bench.query.around or not len(bench.around)
 
 
+def _nobody_around(bench: Bench) -> bool:
+    return _nothing_around(bench) or not bench.background.spoken
+
+
 def _nothing_passed(bench: Bench) -> bool:
     return _nothing_around(bench) or not len(bench.passed)
 
@@ -215,7 +219,8 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("beside", 0.3, expansion.beside, expansion.propose_beside, absolute=True, silent=_nothing_around, past=True),
     Signal("alike", 1.0, expansion.alike, expansion.propose_alike, absolute=True, silent=_nothing_around, past=True),
     Signal("words", 0.5, expansion.words, expansion.propose_words, silent=_nothing_around, past=True),
-    Signal("unlike", 0.3, expansion.unlike, absolute=True, silent=_nothing_passed, past=True),
+    Signal("speaker", 0.3, expansion.speaker, absolute=True, silent=_nobody_around, past=True),
+    Signal("unlike", 0.6, expansion.unlike, absolute=True, silent=_nothing_passed, past=True),
     Signal("keywords", 0.0, *_of_all(lambda bench: bench.keywords)),
     Signal("topics", 0.0, *_of_all(lambda bench: bench.topics)),
 )

@@ -28,6 +28,7 @@ MEANING: Mapping[str, str] = {
     "beside": "stands beside what proved right",
     "alike": "is like what proved right",
     "words": "has words of what proved right",
+    "speaker": "was said by somebody who said what proved right",
     "unlike": "is unlike what was passed over",
     "keywords": "shares keywords",
     "topics": "shares a topic",

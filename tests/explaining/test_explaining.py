@@ -77,7 +77,7 @@ def test_shares_add_up_and_learned_links_name_their_evidence(mem: FluxMem) -> No
 
 def test_without_learning_is_what_a_memory_that_learned_nothing_recalls(mem: FluxMem, tmp_path: Path) -> None:
     taught(mem)
-    for question in ("does she like tea?", "what is best for a team?", "where do refunds go?"):
+    for question in ("does she like tea?", "what is best for a team?", "where do refunds go?") * 5:
         activation = mem.recall(question, namespace=ADA, k=4)
         mem.learn(activation, Feedback(outcome="success", used=[activation.facts[-1].id]))
     found = of_recall(mem, mem.recall(QUERY, namespace=ADA, k=3))

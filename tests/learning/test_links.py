@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from langgraph_fluxmem.alikeness import MEANT
 from langgraph_fluxmem.links import FEW, Served, TaskLinks, node_keys
 
 evidence = st.lists(
@@ -55,10 +56,10 @@ def test_a_task_added_after_links_were_read_is_seen():
     links = TaskLinks()
     links.add_task("e0", vectors[0])
     links.add("f:v", "e0", "progress", 1.0)
-    assert links.served(vectors[0])["f"] == pytest.approx(0.125)
+    assert links.served(vectors[0])["f"] == pytest.approx(MEANT)
     links.add_task("e1", vectors[1])
     links.add("g:v", "e1", "progress", 1.0)
-    assert links.served(vectors[1])["g"] == pytest.approx(0.125)
+    assert links.served(vectors[1])["g"] == pytest.approx(MEANT)
     assert links.tasks()[0] == ["e0", "e1"]
 
 

@@ -1,0 +1,167 @@
+"""How alike a task is to those that came before it.
+
+Two tasks are alike by the words they share, weighted by how few tasks hold each, and by their vectors once what all tasks of the
+namespace have in common is taken away: the vectors alone take every question about the same person for alike. Words count most. Of the
+past tasks hardly any but the nearest has a say: what served tasks that are alike in part is likelier to be in the way.
+
+The numbers were chosen on four conversations of LoCoMo at a time and checked on the fifth (`tests.benchmarks.locomo_feedback`;
+docs/learning-to-retrieve.md has what else was tried).
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langgraph_fluxmem.schema import Vector
+
+WITHIN = 0.25
+"""Share that the words of a task which another holds have in the overlap of both: a task that is told in fewer words is the same."""
+SHARP = 2.5
+"""Exponent of the overlap of words."""
+MEANT = 0.6
+"""What equal vectors count for where no word is shared."""
+UNLIKE = 0.5
+"""Cosine, less what all tasks have in common, up to which vectors say nothing."""
+COMMON = 10
+"""Tasks from which on half of their mean is taken for what all have in common."""
+COMPETITION = 8
+"""Exponent of a past task's likeness relative to that of the nearest one: how little those behind it count."""
+NEGLIGIBLE = 1e-3
+"""Likeness below this is none."""
+SAME = 0.97
+"""Cosine from which on a task is the same one again."""
+_FAR = NEGLIGIBLE ** (1 / (1 + COMPETITION))
+"""Share of the nearest task's likeness below which it is negligible."""
+_GRAIN = 2.0**20
+"""The sum of vectors is kept in multiples of 1 / this, so that it is exact, whatever the order."""
+
+
+class Near(NamedTuple):
+    """The past tasks (n,) that have something to say of one, how `alike` (n,) they are, in (0, 1], and which are the `same` (n,)."""
+
+    tasks: NDArray[np.int64]
+    alike: NDArray[np.float64]
+    same: NDArray[np.bool_]
+
+
+NOBODY = Near(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.bool_))
+
+
+class Tasks:
+    """Tasks with their vectors and words, in the order they came: the words as (task, word) pairs and as the tasks of each word."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+        self.names: list[str] = []
+        self._matrix: NDArray[np.float32] = np.zeros((0, 0), np.float32)
+        self._sum: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._words: dict[str, int] = {}
+        self._holders: list[array[int]] = []
+        self._pairs: tuple[array[int], array[int]] = (array("q"), array("q"))
+        self._weights: tuple[list[float], float, NDArray[np.float64]] | None = None
+        self._held: dict[int, NDArray[np.int64]] = {}
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def add(self, task: str, vector: Vector, words: Iterable[str]) -> None:
+        """A task, its vector (d,) and its words; a known task is left as it is."""
+        if task in self.numbers:
+            return
+        number = self.numbers[task] = len(self.numbers)
+        self.names.append(task)
+        if number == len(self._matrix):
+            grown = np.zeros((max(16, 2 * number), len(vector)), np.float32)
+            grown[:number] = self._matrix if number else 0.0
+            self._matrix = grown
+        self._matrix[number] = vector
+        grains = np.rint(np.asarray(vector, np.float64) * _GRAIN).astype(np.int64)
+        self._sum = self._sum + grains if number else grains
+        for word in dict.fromkeys(words):
+            column = self._words.setdefault(word, len(self._words))
+            if column == len(self._holders):
+                self._holders.append(array("q"))
+            self._holders[column].append(number)
+            self._pairs[0].append(number)
+            self._pairs[1].append(column)
+            self._held.pop(column, None)
+        self._weights = None
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """(m, d) the tasks' vectors."""
+        return self._matrix[: len(self)]
+
+    def near(self, vector: Vector, words: Iterable[str]) -> Near:
+        """The past tasks that have something to say of a task (d,) of these words."""
+        if not len(self):
+            return NOBODY
+        shared = self._shared(words)
+        alike = shared * shared * np.sqrt(shared)
+        cosine, meaning = self._meaning(vector)
+        alike += meaning * (1 - alike)
+        nearest = float(alike.max())
+        if nearest < NEGLIGIBLE:
+            return NOBODY
+        tasks = (alike >= nearest * _FAR).nonzero()[0]
+        of = alike[tasks]
+        of *= (of / nearest) ** COMPETITION
+        kept = of >= NEGLIGIBLE
+        tasks = tasks[kept]
+        return Near(tasks, of[kept], cosine[tasks] >= SAME)
+
+    def _meaning(self, vector: Vector) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(m,) cosine of each task, and (m,) what its vector says, in [0, `MEANT`]."""
+        common = (self._sum / (_GRAIN * (len(self) + COMMON))).astype(np.float32)
+        cosine, along = np.asarray(self.vectors @ np.stack((vector, common), axis=1), np.float64).T
+        square, own = float(common @ common), float(vector @ common)
+        lengths = np.sqrt(np.maximum(1 - 2 * along + square, 1e-6) * max(1 - 2 * own + square, 1e-6))
+        beyond = np.clip(((cosine - along - own + square) / lengths - UNLIKE) / (1 - UNLIKE), 0.0, 1.0)
+        return cosine, MEANT * beyond * beyond
+
+    def _shared(self, words: Iterable[str]) -> NDArray[np.float64]:
+        """(m,) overlap of the tasks' sets of words with this one, each word weighted by how few tasks have it, in [0, 1]: the cosine, and by
+        `WITHIN` the share of these words that a task holds."""
+        rarities, unseen, lengths = self._rarities()
+        known: list[NDArray[np.int64]] = []
+        squares: list[float] = []
+        square = 0.0
+        for word in dict.fromkeys(words):
+            column = self._words.get(word)
+            weight = unseen if column is None else rarities[column]
+            square += weight * weight
+            if column is not None:
+                known.append(self._holding(column))
+                squares.append(weight * weight)
+        if not known:
+            return np.zeros(len(self))
+        shared = np.bincount(np.concatenate(known), np.repeat(squares, [len(held) for held in known]), len(self))
+        return np.minimum(shared * ((1 - WITHIN) / (lengths * math.sqrt(square) + 1e-12) + WITHIN / (square + 1e-12)), 1.0)
+
+    def _holding(self, column: int) -> NDArray[np.int64]:
+        """The tasks that hold a word, in order."""
+        held = self._held.get(column)
+        if held is None:
+            held = self._held[column] = np.array(self._holders[column], dtype=np.int64)
+        return held
+
+    def _rarities(self) -> tuple[list[float], float, NDArray[np.float64]]:
+        """Weight of each word, of a word that no task holds, and length of each task in these weights."""
+        if self._weights is None:
+            of = _rarity(np.array([len(holders) for holders in self._holders], dtype=np.float64), len(self))
+            rows, columns = np.array(self._pairs[0], dtype=np.int64), np.array(self._pairs[1], dtype=np.int64)
+            lengths = np.sqrt(np.bincount(rows, weights=np.square(of[columns]), minlength=len(self)))
+            self._weights = of.tolist(), float(_rarity(np.zeros(1), len(self))[0]), lengths
+        return self._weights
+
+
+def _rarity(holders: NDArray[np.float64], tasks: int) -> NDArray[np.float64]:
+    """ln(1 + (m - n + .5) / (n + .5)) of words that n of m tasks hold."""
+    weight: NDArray[np.float64] = np.log1p((tasks - holders + 0.5) / (holders + 0.5))
+    return weight
