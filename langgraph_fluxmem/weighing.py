@@ -6,7 +6,7 @@ there, held back by a prior worth `PRIOR` judgements, gives the shift of every w
 evidence alone, not on its order; undo and reset are sums over fewer rows; little or contradictory evidence moves nothing.
 
 In a simulation over the signals of LoCoMo's questions: where the configured weights fit, nothing moves (moved by what little was promised they
-lost .15 points recall@10); where the vectors or the words were trusted nearly alone (.66, .81), 100 questions win VEC and WORDS points back.
+lost .15 points recall@10); where the vectors or the words were trusted nearly alone (.66, .81), 100 questions win 4.6 and .8 points back.
 """
 
 from __future__ import annotations

@@ -42,8 +42,11 @@ def test_feedback_brings_what_served_and_moves_weights(mem):
     before = seen(mem)
     teach(mem)
     activation = mem.recall(QUERIES[0], namespace=HERE, k=9)
-    assert activation.facts[0].why.signals["served"] == pytest.approx(3.0, rel=0.2)
-    assert activation.shift
+    assert activation.facts[0].why.signals["served"] == pytest.approx(2.5)
+    assert not activation.shift, "four judgements promise too little to move a weight"
+    for _ in range(4):
+        teach(mem)
+    assert mem.recall(QUERIES[0], namespace=HERE, k=9).shift
     assert seen(mem) != before
     assert mem.verify() == []
 
@@ -125,7 +128,8 @@ def test_frozen_learning_changes_no_channel_and_keeps_what_was_learned(tmp_path)
 
 
 def test_weights_named_in_a_call_are_not_moved(mem):
-    teach(mem)
+    for _ in range(5):
+        teach(mem)
     activation = mem.recall(QUERIES[0], namespace=HERE, signals={"dense": 0.7})
     assert "dense" not in activation.shift
     assert activation.shift

@@ -130,6 +130,17 @@ def test_looking_around_brings_the_neighbours():
     assert all("beside" in fact.why.signals for fact in facts)
 
 
+def test_looking_around_prefers_whoever_said_what_proved_right():
+    space = talk()
+    bees = space.ids[4]
+    facts = recalled("cello", space, k=6, exclude=frozenset({bees}), around=(bees,))
+    weight = next(signal.weight for signal in SIGNALS if signal.name == "speaker")
+    told = {fact.metadata["speaker"]: fact.why.signals.get("speaker", 0.0) for fact in facts}
+    assert told == {"ada": weight, "bob": 0.0}
+    unsigned = Facts([Document(text, metadata={"source": "s1", "position": at}) for at, (_, text) in enumerate(TALK)])
+    assert not any("speaker" in fact.why.signals for fact in recalled("cello", unsigned, k=7, around=(unsigned.ids[4],)))
+
+
 def test_looking_around_what_another_namespace_holds_changes_nothing():
     space = talk()
     assert recalled("cello", space, around=("f-nobody:00000000",)) == recalled("cello", space)

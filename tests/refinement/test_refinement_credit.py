@@ -11,7 +11,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph_fluxmem import Episode, Feedback, FluxMem, FluxMemState, Step
 from langgraph_fluxmem.episodes import SHARED
 from langgraph_fluxmem.learning import Repair, repair_after
-from langgraph_fluxmem.links import node_of
+from langgraph_fluxmem.links import UNSHOWN, node_of
 from langgraph_fluxmem.schema import TentativeEdit
 from tests.consolidation.tasks import login
 from tests.consolidation.test_consolidation_skills import mature
@@ -46,6 +46,25 @@ def test_refinement_lowers_what_misled_in_similar_contexts_and_nowhere_else(mem:
     why = next(fact.why for fact in mem.recall(similar, k=10).facts if fact.id == old)
     assert why.signals["served"] < 0
     assert "served" in str(why)
+
+
+def test_what_is_named_without_having_been_shown_counts_in_full_for_the_same_question_alone(mem: FluxMem) -> None:
+    *_, tea = mem.remember(FACTS)
+    shown = mem.recall(QUERY, k=2)
+    assert tea not in {fact.id for fact in shown.facts}
+    mem.learn(shown, Feedback(outcome="failure", used=[tea, shown.facts[0].id]))
+    (row,) = mem.engine.ledger.nodes(HERE, kinds=("episode",))
+    assert row.body["unshown"] == [tea]
+
+    def served(query: str) -> tuple[float, float]:
+        by_id = {fact.id: fact.why.signals["served"] for fact in mem.recall(query, k=10).facts if "served" in fact.why.signals}
+        return by_id[tea], by_id[shown.facts[0].id]
+
+    again, other = served(QUERY), served("which plan was Ada on last May?")
+    assert again[0] == again[1] > other[1]
+    assert other[0] == pytest.approx(UNSHOWN * other[1])
+    mem.rebuild("learned")
+    assert (served(QUERY), served("which plan was Ada on last May?")) == (again, other)
 
 
 def test_refinement_stores_a_failure_with_its_signal(mem: FluxMem) -> None:
