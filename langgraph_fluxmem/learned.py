@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langgraph_fluxmem.learning import FLOOR, Repair, StepMemory, advise, recall_steps, steps_behind
+from langgraph_fluxmem.learning.rehearsal import Rehearsal, needed_lately, rehearsals
 from langgraph_fluxmem.ledger.rows import begins_anew
 from langgraph_fluxmem.links import NOTHING_SERVED, Served, TaskLinks
 from langgraph_fluxmem.packed import PackedBody
@@ -155,6 +156,16 @@ class Learned:
         """At most k past steps whose situation matches, with their evidence; see `learning.recall_steps`."""
         with self._lock:
             return recall_steps(self.steps, situation, task_vector, k)
+
+    def rehearsals(self, k: int, recent: int) -> list[Rehearsal]:
+        """At most k past tasks that are worth trying again; see `learning.rehearsal`."""
+        with self._lock:
+            return rehearsals(self.steps, k, recent)
+
+    def needed_lately(self, episode: str) -> list[int]:
+        """How many steps the latest successes at tasks like that of an episode (version id) needed; see `learning.rehearsal`."""
+        with self._lock:
+            return needed_lately(self.steps, episode)
 
     @property
     def lived(self) -> bool:

@@ -16,6 +16,7 @@ from langgraph_fluxmem.nodes import MemoryNodes, activation_of, fluxmem_nodes
 from langgraph_fluxmem.operators import Operators, resolve_operators
 from langgraph_fluxmem.presets import PresetName
 from langgraph_fluxmem.reading import Reader
+from langgraph_fluxmem.rehearsing import RehearsalCalls
 from langgraph_fluxmem.schema import Activation, Episode, Feedback, Origin, Situation, Step
 from langgraph_fluxmem.trust.calls import QuarantineCalls
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from langgraph_fluxmem.topics import Topic
 
 
-class FluxMem(KeptMemory, QuarantineCalls):
+class FluxMem(KeptMemory, QuarantineCalls, RehearsalCalls):
     """A memory that rewires itself: open it, then remember, recall, refine, learn and commit.
 
         with FluxMem.open("memory/") as mem:

@@ -94,10 +94,10 @@ def _reads(step: SkillStep, attempts: Sequence[Attempt]) -> bool:
 
 def _run(replay: Replay, attempt: Attempt, actions: Sequence[Action]) -> Stage:
     given = {"task": attempt.task, "actions": list(actions), "episode": attempt.name, "metadata": dict(attempt.metadata)}
-    return _success((yield Call(lambda _: replay.invoke(given))))
+    return success((yield Call(lambda _: replay.invoke(given))))
 
 
-def _success(answer: Any) -> bool:
+def success(answer: Any) -> bool:
     if isinstance(answer, Mapping):
         answer = answer.get("success")
     if not isinstance(answer, bool | int | float):

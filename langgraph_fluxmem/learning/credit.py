@@ -132,10 +132,12 @@ def evidence(episode: Episode) -> list[StepEvidence]:
     moved = [i for i in acted if steps[i].progress > 0]
     lost = [i for i in acted if steps[i].loss > 0]
     worse = [i for i in acted if steps[i].progress < 0]
-    idle = _idle(steps, acted)
+    nothing = idle(steps, acted)
     rows: list[StepEvidence] = []
     if episode.outcome == "success" and all(i == acted[-1] for i in moved) and not lost:
-        return [(i, "failure", 1.0) if steps[i].refused else (i, "failure", RAN_OUT) if i in idle else (i, "progress", 1.0) for i in acted]
+        return [
+            (i, "failure", 1.0) if steps[i].refused else (i, "failure", RAN_OUT) if i in nothing else (i, "progress", 1.0) for i in acted
+        ]
     dense = bool(moved) and moved != acted[-1:]
     share = _flow(episode, moved) if moved else {}
     for i in acted:
@@ -149,7 +151,7 @@ def evidence(episode: Episode) -> list[StepEvidence]:
             failed = 1.0 - gained
         elif steps[i].progress < 0:
             failed = 1.0
-        elif i in idle and not lost:
+        elif i in nothing and not lost:
             failed = RAN_OUT
         elif lost or worse:
             failed = EARLIER if gained == 0 else 0.0
@@ -162,7 +164,7 @@ def evidence(episode: Episode) -> list[StepEvidence]:
     return rows
 
 
-def _idle(steps: Sequence[Step], acted: Sequence[int]) -> set[int]:
+def idle(steps: Sequence[Step], acted: Sequence[int]) -> set[int]:
     """Steps after which everything was as before, where what is seen is a state (key-value pairs) and they brought nothing up."""
     return {
         i

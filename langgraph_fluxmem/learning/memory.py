@@ -112,14 +112,7 @@ class StepMemory:
         if known is not None and len(known.weights) == len(self._vectors):
             self._lenses.move_to_end(key)
             return known
-        weights = np.ones(len(self._vectors))
-        if task_vector is not None and self._vectors:
-            if self._matrix is None:
-                zero = np.zeros(len(task_vector), np.float32)
-                self._matrix = np.stack([zero if vector is None else vector for vector in self._vectors])
-            cosines = np.einsum("ij,j->i", self._matrix, task_vector).astype(np.float64)  # row by row: the same in any order
-            weights = np.square(np.clip((cosines - self._floor) / (1 - self._floor), 0.0, 1.0))
-            weights[[vector is None for vector in self._vectors]] = 1.0
+        weights = self._weights(task_vector)
         counting = sorted(np.flatnonzero(weights > 0).tolist(), key=lambda group: (-weights[group], self._names[group]))
         if known is None:
             self._lens_number += 1
@@ -131,6 +124,10 @@ class StepMemory:
         if len(self._lenses) > KEPT_LENSES:
             self._lenses.popitem(last=False)
         return made
+
+    def alike(self, group: int) -> NDArray[np.float64]:
+        """How much each task seen so far counts for one of them, (groups,)."""
+        return self._weights(self._vectors[group])
 
     def contradiction(self) -> str:
         """What is to be said when the evidence contradicts itself, else empty; see `doubt.contradiction`."""
@@ -164,6 +161,17 @@ class StepMemory:
                         for channel, weight in enumerate(step.evidence):
                             kept[channel] += weight
         return {level: {pattern: (row[0], row[1], row[2]) for pattern, row in sums.items()} for level, sums in found.items()}
+
+    def _weights(self, task_vector: Vector | None) -> NDArray[np.float64]:
+        weights = np.ones(len(self._vectors))
+        if task_vector is not None and self._vectors:
+            if self._matrix is None:
+                zero = np.zeros(len(task_vector), np.float32)
+                self._matrix = np.stack([zero if vector is None else vector for vector in self._vectors])
+            cosines = np.einsum("ij,j->i", self._matrix, task_vector).astype(np.float64)  # row by row: the same in any order
+            weights = np.square(np.clip((cosines - self._floor) / (1 - self._floor), 0.0, 1.0))
+            weights[[vector is None for vector in self._vectors]] = 1.0
+        return weights
 
     def _change(self, target: str, channel: int, weight: float) -> None:
         step = self.steps.get(target)

@@ -6,7 +6,8 @@
 
 Needs: pip install miniwob selenium; Debian packages chromium and chromium-driver. All variants share explorer, features, grounding and
 embedding. With `--drift` pages change in the middle of the stream (`miniwob_page.drifted`) and each task may be tried three times. `full`
-replays its successes without one of their steps; `practice` spends as many steps on trying past tasks again. What is done is kept under
+replays its successes without steps that they may not need, and tries again what the memory finds worth it (`BUDGET` steps a task);
+`practice` spends as many steps on trying past tasks again, any of them. What is done is kept under
 `--resume` by seed and variant, so that a run that was cut short goes on, and what the browser showed under `--pages` (`miniwob_seen`).
 `refine!loss` is a variant without a part of learning (`without`); `--flip` tells the memory the wrong outcome of a share of the attempts.
 """
@@ -22,15 +23,16 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from langchain_core.runnables import RunnableLambda
 
-from langgraph_fluxmem import Episode, Step
-from langgraph_fluxmem.trace import steps_of
+from langgraph_fluxmem import FluxMem
 from tests.benchmarks import explorer, miniwob_agents, miniwob_page, without
 from tests.benchmarks.common import CachedEmbeddings, print_table, write_json
 from tests.benchmarks.miniwob_agents import NAMESPACE, VARIANTS, Flux, NoMemory, Seat, build, open_memory
@@ -38,6 +40,8 @@ from tests.benchmarks.miniwob_page import Pages
 
 SEEN, UNSEEN = 4, 3
 """New instances of each seen family, and of each unseen one."""
+BUDGET = 5
+"""Steps that `full` may replay and rehearse for each task of the stream."""
 ATTEMPTS = 3
 """Attempts at a task when pages drift."""
 KEYS = ("stream", "second_half", "seen", "unseen", "seen_within_3", "seen_within_6", "steps", "extra_steps", "contradictory")
@@ -69,6 +73,8 @@ T95 = (
 PARTS = {**without.PARTS, "fast": ((miniwob_agents, "FAST", lambda _: math.inf),)}
 """What `refine!part` can leave out: parts of learning, and the agent's fast path."""
 Result = dict[str, Any]
+Place = tuple[str, str, bool]
+"""Family and instance of a task, and whether its pages had changed."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,16 @@ class Session:
         self.memory: NoMemory = open_memory(course.variant.partition("!")[0], embeddings, folder)
         self.agent = build(self.memory)
         self.extra = 0
-        self.past: list[tuple[str, str, bool]] = []
+        self.past: list[Place] = []
+        self.places: dict[str, Place] = {}
+        self.tabu: defaultdict[Place, set[Any]] = defaultdict(set)
+        self.consolidates = course.variant.startswith("full")
+
+    @property
+    def flux(self) -> FluxMem:
+        """The memory of a variant that has FluxMem."""
+        assert isinstance(self.memory, Flux)
+        return self.memory.mem
 
     def run(self, allowance: Sequence[int] | None) -> list[Result]:
         """All results; `allowance` is how many extra steps practice may have spent after each task of the stream."""
@@ -124,6 +139,8 @@ class Session:
             drifted = self.course.drift and number >= len(stream) // 2
             result = self.task("stream", family, instance, drifted=drifted, learn=True)
             self.past.append((family, instance, drifted))
+            if self.consolidates:
+                self.rehearse(number)
             chance = random.Random(f"practice/{self.course.seed}/{number}")
             while allowance is not None and self.extra < allowance[number]:
                 before = self.extra
@@ -138,7 +155,7 @@ class Session:
 
     def task(self, part: str, family: str, instance: str, *, drifted: bool, learn: bool) -> Result:
         """Try a task; more than once when pages drift."""
-        steps, tabu = 0, set()
+        steps, tabu = 0, self.tabu[family, instance, drifted]
         solved = False
         for number in range(ATTEMPTS if self.course.drift else 1):
             solved, used = self.attempt(family, instance, drifted, learn=learn, tabu=tabu, name=f"{instance}-{number}")
@@ -154,61 +171,46 @@ class Session:
         page = self.pages.reset(family, instance, drifted=drifted)
         if page["done"]:
             return False, 0
-        replays = learn and not extra and self.course.variant.startswith("full")
         flipped = learn and self.course.flipped(family, name)
         chance = random.Random(f"{self.course.seed}/{family}/{name}")
-        seat = Seat(self.pages, page, chance, learn, tabu, flipped=flipped, replays=replays)
-        state = self.agent.invoke({"memory_episode_id": f"{family}-{name}"}, {"recursion_limit": 200}, context=seat)
+        seat = Seat(self.pages, page, chance, learn, tabu, flipped=flipped)
+        episode = f"{family}-{name}"
+        self.places[episode] = (family, instance, drifted)
+        state = self.agent.invoke({"memory_episode_id": episode}, {"recursion_limit": 200}, context=seat)
         solved, steps = state.get("progress", 0.0) > 0, len(seat.driven)  # as it was told
         if learn:
             self.memory.record.add(self.memory.vector(page), solved=solved)
             self.memory.keep(state, page)
-        if replays and solved:
-            self.consolidate(family, instance, drifted, state, name)
+        if learn and solved and self.consolidates:
+            self.flux.shorten(episode, RunnableLambda(self.replay), namespace=NAMESPACE)
         self.extra += steps if extra else 0
         return seat.solved, steps
 
-    def consolidate(self, family: str, instance: str, drifted: bool, state: Any, name: str) -> None:
-        """Stage III by replay: of a success, leave out one step after the other as long as it stays one. The episode is committed as it was
-        lived, where what was not needed has no part in the success; what remains is committed as a way of its own."""
-        assert isinstance(self.memory, Flux)
-        given: list[Any] = state.get("given", [])
-        needed, trail = list(range(len(given))), None
-        number = 0
-        while number < len(needed) > 1:
-            fewer = [*needed[:number], *needed[number + 1 :]]
-            without = self.replayed(family, instance, drifted, [given[index] for index in fewer])
-            if without is not None:
-                needed, trail = fewer, without
-            else:
-                number += 1
-        page = self.pages.reset(family, instance, drifted=drifted)
-        task, notes = miniwob_page.task(page), Step(notes=tuple(miniwob_page.notes(page)))
-        lived = steps_of(state["memory"]["trace"])
-        parts = [step if index in needed else step.model_copy(update={"refused": True}) for index, step in enumerate(lived)]
-        commits = [Episode(task=task, steps=(notes, *parts), outcome="success", id=f"{family}-{name}")]
-        if trail is not None:
-            seen = zip(trail, needed, strict=True)
-            steps = [Step(observation=there, action=given[index], progress=float(index == needed[-1])) for there, index in seen]
-            commits.append(Episode(task=task, steps=(notes, *steps), outcome="success", id=f"{family}-{name}-shorter"))
-        for episode in commits:
-            self.memory.mem.commit(episode, namespace=NAMESPACE)
+    def rehearse(self, number: int) -> None:
+        """Stage III beside `shorten`: what the memory finds worth it is tried again, for what is left of the steps."""
+        while self.extra < BUDGET * (number + 1):
+            before = self.extra
+            for found in self.flux.rehearsals(namespace=NAMESPACE):
+                place = self.places[found.episode]
+                self.attempt(*place, learn=True, tabu=self.tabu[place], name=f"rehearsal-{number}-{before}", extra=True)
+            if self.extra == before:
+                break
 
-    def replayed(self, family: str, instance: str, drifted: bool, actions: Sequence[Any]) -> list[dict[str, Any]] | None:
-        """The observations before each of these actions, done on a fresh page; None when they do not solve it."""
+    def replay(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Do these actions on the page of an episode, from its beginning; as `FluxMem.shorten` asks for it."""
+        family, instance, drifted = self.places[asked["episode"]]
         page = self.pages.reset(family, instance, drifted=drifted)
         seen: list[dict[str, Any]] = []
-        for action in actions:
-            if page["done"]:
-                return None
-            candidates = explorer.candidates(page)
+        for action in asked["actions"]:
+            candidates = [] if page["done"] else explorer.candidates(page)
             found = next((candidate for candidate in candidates if miniwob_page.action(candidate, page) == action), None)
             if found is None:
-                return None
+                return {"success": False}
             seen.append(dict(miniwob_page.observation(page)))
             page = self.pages.step(explorer.to_driver(found))
             self.extra += 1
-        return seen if (page["done"] and page["r"] >= 1) != self.course.flipped(family, instance, self.extra) else None
+        solved = bool(page["done"]) and page["r"] >= 1
+        return {"success": solved != self.course.flipped(family, instance, self.extra), "observations": seen}
 
 
 def measures(results: Sequence[Result]) -> dict[str, float]:

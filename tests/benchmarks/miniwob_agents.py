@@ -57,7 +57,6 @@ class Seat:
         learn: whether the attempt is learned from.
         tabu: (actions before, action) that ended this page badly.
         touched, driven: elements used and driver actions done in this attempt.
-        replays: a success is committed by whoever plays it again, not by the graph.
         flipped: the outcome is told the other way around, to see what wrong feedback does.
         rate: share of similar tasks that were solved.
         solved: whether this page was.
@@ -69,7 +68,6 @@ class Seat:
     rng: random.Random
     learn: bool
     tabu: set[tuple[tuple[str, ...], str]]
-    replays: bool = False
     flipped: bool = False
     touched: set[int] = field(default_factory=set)
     driven: list[tuple[Any, ...]] = field(default_factory=list)
@@ -275,8 +273,7 @@ def build(memory: NoMemory) -> Any:
         decided = nodes.route(state)
         if decided != "done":
             return "next"
-        solved = state.get("progress", 0.0) > 0
-        kept = runtime.context.learn and (solved or not memory.static) and not (solved and runtime.context.replays)
+        kept = runtime.context.learn and (state.get("progress", 0.0) > 0 or not memory.static)
         return "done" if kept else "frozen"
 
     builder.add_conditional_edges("refine", route, {"next": "retrieve", "done": "commit_episode", "frozen": END})
