@@ -44,11 +44,15 @@ class RehearsalCalls(OpenMemory):
         Raises:
             UnknownIdError: no episode of that id. FeedbackError: what the replay returned says nothing. InvalidNamespaceError.
         """
-        return self._run(shorten(episode, replay, namespace=check_namespace(namespace), provenance=current().provenance))
+        return self._run(self._shorten(episode, replay, namespace))
 
     async def ashorten(self, episode: str, replay: Runnable[dict[str, Any], Any], *, namespace: Sequence[str] = DEFAULT) -> Shortened:
         """Async twin of `shorten`."""
-        return await self._arun(shorten(episode, replay, namespace=check_namespace(namespace), provenance=current().provenance))
+        return await self._arun(self._shorten(episode, replay, namespace))
+
+    def _shorten(self, episode: str, replay: Runnable[dict[str, Any], Any], namespace: Sequence[str]) -> Stage:
+        where, learning = check_namespace(namespace), self.stages.config.learning
+        return shorten(episode, replay, namespace=where, provenance=current().provenance, learning=learning)
 
 
 def _rehearsals(k: int, namespace: tuple[str, ...], recent: int) -> Stage:

@@ -47,21 +47,22 @@ class Shortened:
     operation: str | None = None
 
 
-def shorten(episode: str, replay: Replay, *, namespace: Namespace, provenance: Provenance) -> Stage:
-    """Replay the committed success `episode` without what it may not need; returns `Shortened`.
+def shorten(episode: str, replay: Replay, *, namespace: Namespace, provenance: Provenance, learning: bool = True) -> Stage:
+    """Replay the committed success `episode` without what it may not need; returns `Shortened`. Without `learning` nothing is replayed.
 
     Raises:
         UnknownIdError: no episode of that id that something was learned from. FeedbackError: what the replay returned says nothing.
     """
     learned = yield LearnedOf(namespace)
-    row: NodeRow | None = next((row for row in reversed(learned.episodes.values()) if row.body["id"] == episode), None)
+    row: NodeRow | None = next((row for row in reversed(learned.episodes.values()) if row.body and row.body.get("id") == episode), None)
     if row is None:
         raise UnknownIdError(f"no episode {episode!r} is committed in {namespace!r}; give the id that it was committed under")
     body: Mapping[str, Any] = row.body or {}
     steps = steps_of(body)
     acted = [ordinal for ordinal, step in enumerate(steps) if step.action is not None]
     lately = learned.needed_lately(row.id)
-    if body["outcome"] != "success" or shorter_than(body) is not None or (len(lately) > 1 and len(acted) <= min(lately)):
+    lived = body["outcome"] == "success" and shorter_than(body) is None
+    if not learning or not lived or (len(lately) > 1 and len(acted) <= min(lately)):
         return Shortened(tuple(acted))
     tries = _Tries(replay, {"task": body["task"], "episode": episode, "metadata": dict(body.get("metadata", {}))}, steps)
     needed = yield from tries.without(acted, idle(steps, acted))

@@ -7,13 +7,13 @@ long ago may have changed since, so only the latest tasks are asked for, and the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
+from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from langgraph_fluxmem.learning.memory import StepMemory
 
@@ -85,12 +85,13 @@ def rehearsals(memory: StepMemory, k: int, recent: int) -> list[Rehearsal]:
 
 
 def needed_lately(memory: StepMemory, version: str) -> list[int]:
-    """How many steps led on in each of the latest successes at tasks like that of the episode `version`, itself left out; the latest first."""
-    group = next((group for episode, group in _attempts(memory) if episode == version), None)
-    if group is None:
+    """How many steps led on in each of the latest successes at tasks like that of the episode `version` before it; the latest first."""
+    before = dropwhile(lambda attempt: attempt[0] != version, _attempts(memory))
+    _, group = next(before, ("", -1))
+    if group < 0:
         return []
     alike = memory.alike(group)
-    like = (episode for episode, other in islice(_attempts(memory), LOOKED) if alike[other] >= LIKE and episode != version)
+    like = (episode for episode, other in islice(before, LOOKED) if alike[other] >= LIKE)
     lengths = (_led(memory, episode) for episode in like if memory.bodies[episode]["outcome"] == "success")
     return list(islice(lengths, LATELY))
 
@@ -100,7 +101,7 @@ def shorter_than(body: Mapping[str, Any]) -> str | None:
     return body.get("metadata", {}).get("shorter_than")
 
 
-def _attempts(memory: StepMemory) -> Any:
+def _attempts(memory: StepMemory) -> Iterator[tuple[str, int]]:
     """(episode version, task group) of what was lived, the latest first."""
     for version in reversed(memory.bodies):
         body = memory.bodies[version]

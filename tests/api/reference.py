@@ -35,6 +35,8 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("", "langgraph_fluxmem.retriever", ("FluxMemRetriever",)),
     ("", "langgraph_fluxmem.kv", ("FluxMemByteStore",)),
     ("Consolidation", "langgraph_fluxmem.consolidation", ("Settings", "Report")),
+    ("", "langgraph_fluxmem.consolidation.shortening", ("Shortened",)),
+    ("", "langgraph_fluxmem.learning.rehearsal", ("Rehearsal",)),
     ("", "langgraph_fluxmem.consolidation.graph", ("consolidation_graph",)),
     ("Explaining and viewing", "langgraph_fluxmem.explaining", ("RecallExplanation", "NodeExplanation")),
     ("", "langgraph_fluxmem.viewing", ("ViewServer", "export_view")),

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
+from langchain_core.runnables import RunnableLambda
 
 from langgraph_fluxmem import Episode, Feedback, FluxMem, FluxMemStore, Step
 from langgraph_fluxmem.past import PastMemory
@@ -49,6 +50,10 @@ SCRIPT: list[tuple[str, Callable[[Tale], Given]]] = [
     ("learn", lambda tale: given(tale["recall"], Feedback(outcome="success", used=[tale["recall"].facts[0].id]))),
     ("commit", lambda tale: given(EPISODE)),
     ("commit", lambda tale: given(Episode(task=" "))),
+    ("rehearsals", lambda tale: given(2)),
+    ("rehearsals", lambda tale: given(0)),
+    ("shorten", lambda tale: given("e1", RunnableLambda(lambda _: True))),
+    ("shorten", lambda tale: given("no such episode", RunnableLambda(lambda _: True))),
     ("explain", lambda tale: given(tale["recall"].facts[0].id)),
     ("topics", lambda tale: given()),
     ("notes", lambda tale: given()),

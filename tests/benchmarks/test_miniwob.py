@@ -220,23 +220,38 @@ class Vectors(Embedding):
         return [self.embed_query(text) for text in texts]
 
 
-def test_a_replay_takes_credit_from_what_was_not_needed_and_adds_the_shorter_way(tmp_path, monkeypatch):
+def test_full_shortens_its_successes_and_rehearses_for_what_is_left_of_the_steps(tmp_path, monkeypatch):
+    picks = iter([0, 0, 2])
+    monkeypatch.setattr(miniwob_agents, "choose", lambda *_: next(picks, 1))
     session = miniwob.Session(miniwob.Course(("f",), (), 1, 1, drift=False, variant="full"), SamePage(), Vectors(), tmp_path)
-    memory = session.memory.mem
-    committed = []
-    commit = memory.commit
-    memory.commit = lambda episode, **more: (committed.append(episode), commit(episode, **more))
-    ada, gone, send = (miniwob_page.action(candidate, page()) for candidate in candidates())
-    acted = iter((0, 0, 2))
-    monkeypatch.setattr(miniwob_agents, "choose", lambda *_: next(acted))
-    solved, steps = session.attempt("f", "1", drifted=False, learn=True, tabu=set(), name="1")
+    rehearsing = []
+    attempt = session.attempt
+    monkeypatch.setattr(session, "attempt", lambda *place, **how: (rehearsing.append(how["name"]), attempt(*place, **how))[1])
+    assert attempt("f", "1-0", False, learn=True, tabu=set(), name="1-0") == (True, 3)
+    assert (
+        session.extra == 1 + 2 + 1 + 1
+    )  # without both first ones, which changed nothing; without one of them; without either of the two left
+    known = session.flux.engine.learned(miniwob_agents.NAMESPACE)
+    lived, shorter = (row.body["steps"] for row in known.episodes.values())
+    assert [len(lived), len(shorter)] == [1 + 3, 1 + 2]
+    session.extra = 0
+    session.rehearse(1)
     session.memory.close()
-    assert (solved, steps) == (True, 3)
-    lived, shorter = committed
-    assert [(step.action, step.refused) for step in lived.steps[1:]] == [(ada, True), (ada, False), (send, False)]
-    assert [(step.action, step.progress) for step in shorter.steps[1:]] == [(ada, 0.0), (send, 1.0)]
-    assert gone not in [step.action for step in lived.steps]
-    assert session.extra == 2 + 1 + 1  # without the first; then without either of the two left
+    assert rehearsing == ["rehearsal-1-0"]
+    assert session.extra == miniwob_agents.LIMIT == 2 * miniwob.BUDGET  # it only ever clicked what changes nothing
+
+
+def test_a_replay_tells_what_was_seen_and_stops_where_an_action_is_gone(tmp_path):
+    course = miniwob.Course(("f",), (), 1, 1, drift=False, variant="full")
+    session = miniwob.Session(course, SamePage(), Vectors(), tmp_path)
+    session.places["e"] = ("f", "1-0", False)
+    ada, send = ({key: value for key, value in miniwob_page.action(candidates()[n], page()).items()} for n in (0, 2))
+    said = session.replay({"episode": "e", "actions": [ada, send]})
+    gone = session.replay({"episode": "e", "actions": [{"op": "click button", "text": "Gone"}, send]})
+    session.memory.close()
+    assert said == {"success": True, "observations": [miniwob_page.observation(page())] * 2}
+    assert gone == {"success": False}
+    assert session.extra == 2
 
 
 def test_a_flipped_outcome_is_told_the_other_way_around():
