@@ -61,6 +61,7 @@ class Tasks:
         self.names: list[str] = []
         self._matrix: NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self._sum: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._common: tuple[NDArray[np.float32], float, NDArray[np.float64], NDArray[np.float64]] | None = None
         self._words: dict[str, int] = {}
         self._holders: list[array[int]] = []
         self._pairs: tuple[array[int], array[int]] = (array("q"), array("q"))
@@ -91,7 +92,7 @@ class Tasks:
             self._pairs[0].append(number)
             self._pairs[1].append(column)
             self._held.pop(column, None)
-        self._weights = None
+        self._weights = self._common = None
 
     @property
     def vectors(self) -> NDArray[np.float32]:
@@ -103,9 +104,13 @@ class Tasks:
         if not len(self):
             return NOBODY
         shared = self._shared(words)
-        alike = shared * shared * np.sqrt(shared)
-        cosine, meaning = self._meaning(vector)
-        alike += meaning * (1 - alike)
+        alike = np.sqrt(shared)
+        alike *= shared
+        alike *= shared
+        cosine = self.vectors @ vector
+        meaning = self._meaning(vector, cosine)
+        meaning *= 1 - alike
+        alike += meaning
         nearest = float(alike.max())
         if nearest < NEGLIGIBLE:
             return NOBODY
@@ -116,14 +121,28 @@ class Tasks:
         tasks = tasks[kept]
         return Near(tasks, of[kept], cosine[tasks] >= SAME)
 
-    def _meaning(self, vector: Vector) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(m,) cosine of each task, and (m,) what its vector says, in [0, `MEANT`]."""
-        common = (self._sum / (_GRAIN * (len(self) + COMMON))).astype(np.float32)
-        cosine, along = np.asarray(self.vectors @ np.stack((vector, common), axis=1), np.float64).T
-        square, own = float(common @ common), float(vector @ common)
-        lengths = np.sqrt(np.maximum(1 - 2 * along + square, 1e-6) * max(1 - 2 * own + square, 1e-6))
-        beyond = np.clip(((cosine - along - own + square) / lengths - UNLIKE) / (1 - UNLIKE), 0.0, 1.0)
-        return cosine, MEANT * beyond * beyond
+    def _meaning(self, vector: Vector, cosine: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(m,) what the tasks' vectors say to a task (d,) that they have this `cosine` (m,) with, in [0, `MEANT`]."""
+        common, square, along, lengths = self._shared_by_all()
+        own = float(vector @ common)
+        scale = 1 / ((1 - UNLIKE) * math.sqrt(max(1 - 2 * own + square, 1e-6)))
+        beyond = cosine - along
+        beyond += square - own
+        beyond *= scale / lengths
+        beyond -= UNLIKE / (1 - UNLIKE)
+        np.maximum(beyond, 0.0, out=beyond)
+        np.minimum(beyond, 1.0, out=beyond)
+        beyond *= beyond
+        beyond *= MEANT
+        return beyond
+
+    def _shared_by_all(self) -> tuple[NDArray[np.float32], float, NDArray[np.float64], NDArray[np.float64]]:
+        """What all tasks have in common (d,), its squared length, the tasks' products with it (m,), their lengths (m,) without it."""
+        if self._common is None:
+            common = (self._sum / (_GRAIN * (len(self) + COMMON))).astype(np.float32)
+            square, along = float(common @ common), (self.vectors @ common).astype(np.float64)
+            self._common = common, square, along, np.sqrt(np.maximum(1 - 2 * along + square, 1e-6))
+        return self._common
 
     def _shared(self, words: Iterable[str]) -> NDArray[np.float64]:
         """(m,) overlap of the tasks' sets of words with this one, each word weighted by how few tasks have it, in [0, 1]: the cosine, and by
@@ -142,7 +161,8 @@ class Tasks:
         if not known:
             return np.zeros(len(self))
         shared = np.bincount(np.concatenate(known), np.repeat(squares, [len(held) for held in known]), len(self))
-        return np.minimum(shared * ((1 - WITHIN) / (lengths * math.sqrt(square) + 1e-12) + WITHIN / (square + 1e-12)), 1.0)
+        shared *= (1 - WITHIN) / (math.sqrt(square) * lengths + 1e-12) + WITHIN / (square + 1e-12)
+        return np.minimum(shared, 1.0, out=shared)
 
     def _holding(self, column: int) -> NDArray[np.int64]:
         """The tasks that hold a word, in order."""
