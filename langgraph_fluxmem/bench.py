@@ -103,12 +103,11 @@ class Background:
 
     def substance(self, rows: Rows) -> Scores:
         """(m,) see the signal, of rows (m,)."""
-        said = self._rarities[rows] if self._view.size <= FEW else self._view.rarities(rows)
-        return np.minimum(said / np.float32(SUBSTANTIAL), np.float32(1))
+        return self._substance[rows] if self._view.size <= FEW else _substance(self._view.rarities(rows))
 
     @once
-    def _rarities(self) -> Scores:
-        return self._view.rarities()
+    def _substance(self) -> Scores:
+        return _substance(self._view.rarities())
 
     def marked(self, mark: str) -> Scores:
         """(size,) of a mark of `kinds`: 1 for what has it."""
@@ -116,6 +115,10 @@ class Background:
         if found is None:
             found = self._marked[mark] = _holders(self._view, mark)
         return found
+
+
+def _substance(rarities: Scores) -> Scores:
+    return np.minimum(rarities / np.float32(SUBSTANTIAL), np.float32(1))
 
 
 def _holders(view: NamespaceView, term: str) -> Scores:
@@ -141,6 +144,7 @@ class Bench:
         self.query, self.view = query, view
         self.background = background_of(view)
         self._best: dict[tuple[int, int], tuple[Scores, Rows]] = {}
+        self._dense: tuple[Rows, Scores] | None = None
 
     @property
     def windows(self) -> Windows:
@@ -252,9 +256,12 @@ class Bench:
         return out
 
     def dense(self, rows: Rows) -> Scores:
-        """Cosine of rows, at least 0; 0 for the row `size`, which is nobody, and for facts without a vector."""
+        """Cosine of rows, at least 0; 0 for the row `size`, which is nobody, and for facts without a vector. Two signals ask for the same."""
         if self.view.size <= FEW or "_cosines" in self.__dict__:
-            return self._at_least_zero[rows]
+            known = self._dense
+            if known is None or known[0] is not rows:
+                known = self._dense = (rows, self._at_least_zero[rows])
+            return known[1]
         unique, place = np.unique(rows, return_inverse=True)
         cosine = np.zeros(len(unique), np.float32)
         known = unique < self.view.size

@@ -14,7 +14,7 @@ _EPOCH = (1e8, 1e11)
 
 def spelt(text: str) -> str:
     """The text with every ISO date written as words: ``2023-05-08`` becomes ``8 May 2023``, ``2023-05`` ``May 2023``."""
-    return _ISO.sub(_words, text)
+    return _ISO.sub(_words, text) if "-" in text or "/" in text else text
 
 
 def time_text(value: object) -> str:

@@ -7,8 +7,7 @@ what shares no word with the query would get ranks too.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate, repeat
-from typing import NamedTuple
+from itertools import accumulate, compress, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,34 +62,24 @@ def recall_facts(
     if exclude and len(total):
         total[_places_of(exclude, benches, rows)] = -np.inf
     best = _best(total, benches, rows, ends, k)
+    if not best:
+        return ()
     loaded: dict[str, BodyRow] = {}
     for namespace, at in {bench.view.namespace: bench.view.position for bench in benches}.items():
-        if ids := tuple([found.id for found in best if found.namespace == namespace]):
+        if ids := tuple([version for _, version, _, where in best if where == namespace]):
             loaded.update((yield Load(namespace, ids, brief=True, at=at)))
-    columns = shares[:, [found.at for found in best]].T.tolist()
+    columns = shares.take([at for _, _, at, _ in best], axis=1).T.tolist()
     return tuple(
         [
-            recalled_fact(
-                row.id,
-                fact_of(row),
-                found.namespace,
-                -found.behind,
-                {name: share for name, share in zip(names, column, strict=True) if share},
-            )
-            for found, column in zip(best, columns, strict=True)
-            if (row := loaded.get(found.id)) is not None and row.body is not None
+            recalled_fact(version, fact_of(row), namespace, -behind, dict(compress(zip(names, column, strict=True), column)))
+            for (behind, version, _, namespace), column in zip(best, columns, strict=True)
+            if (row := loaded.get(version)) is not None and row.body is not None
         ]
     )
 
 
-class _Found(NamedTuple):
-    """A candidate: its score, negated, so that the best sorts first; its version id, its place among all candidates, its namespace."""
-
-    behind: float
-    id: str
-    at: int
-    namespace: Namespace
-
+_Found = tuple[float, str, int, Namespace]
+"""A candidate: its score, negated, so that the best sorts first; its version id, its place among all candidates, its namespace."""
 
 RANKS = 60
 """The constant of reciprocal rank fusion (Cormack, Clarke and Buettcher 2009)."""
@@ -121,7 +110,6 @@ def _shares(
         speakers = asked if silent is None else [one for one in asked if not silent(one[0])]
         if speakers:
             told.append((signal, weight, speakers))
-    told.sort(key=lambda one: one[0].absolute)
     out = np.zeros((len(told), ends[-1] if ends else 0))
     relative = 0
     for at, (signal, _, speakers) in enumerate(told):
@@ -131,8 +119,8 @@ def _shares(
     if relative:
         out[:relative] = fuse(out[:relative])
     for bench, _, where in asked:
-        kept = [weight if signal.keeps is None else weight * signal.keeps(bench) for signal, weight, _ in told]
-        out[:, where] *= np.array(kept)[:, None]
+        part = out[:, where]
+        part *= np.array([[weight if signal.keeps is None else weight * signal.keeps(bench)] for signal, weight, _ in told])
     return [signal.name for signal, _, _ in told], out
 
 
@@ -140,15 +128,19 @@ def _best(total: NDArray[np.float64], benches: Sequence[Bench], rows: Sequence[R
     """The k candidates with the highest totals, equal ones by id; none that is excluded (minus infinity)."""
     if not len(total):
         return []
-    least = np.partition(total, len(total) - k)[len(total) - k] if len(total) > k else -np.inf
-    places = np.flatnonzero(total >= least if least > -np.inf else total > least)
+    least = -np.inf
+    if len(total) > k:
+        ordered = total.copy()
+        ordered.partition(len(total) - k)
+        least = ordered[len(total) - k]
+    places = (total >= least if least > -np.inf else total > least).nonzero()[0]
     behind = (-total[places]).tolist()
     found: list[_Found] = []
     start = 0
     for bench, part, end, upto in zip(benches, rows, ends, np.searchsorted(places, ends).tolist(), strict=True):
         mine = places[len(found) : upto]
         ids = bench.view.ids_of(part[mine - start])
-        found += map(_Found, behind[len(found) : upto], ids, mine.tolist(), repeat(bench.view.namespace))
+        found += zip(behind[len(found) : upto], ids, mine.tolist(), repeat(bench.view.namespace))
         start = end
     found.sort()
     return found[:k]
@@ -179,4 +171,4 @@ def _candidates(bench: Bench, proposing: Sequence[Signal], m: int) -> Rows:
     for signal in proposing:
         if signal.propose is not None and (signal.silent is None or not signal.silent(bench)):
             chosen[signal.propose(bench, m)] = True
-    return np.flatnonzero(chosen).astype(np.int32)
+    return chosen.nonzero()[0]

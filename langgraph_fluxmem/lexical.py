@@ -148,7 +148,7 @@ class Facts(Collection):
             return np.zeros(self.size, np.float32), sum(weights)
         rows, frequencies = np.concatenate(postings, axis=1)
         tf = frequencies.astype(np.float32)
-        values = np.repeat(np.array(weights, np.float32), held)
+        values = np.array(weights, np.float32).repeat(held)
         values *= tf
         tf += self.norms[rows]
         values /= tf

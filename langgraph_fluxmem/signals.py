@@ -236,7 +236,7 @@ _WEIGHTS: Mapping[str, float] = {VERIFY: VERIFY_WEIGHT, **{signal.name: signal.w
 
 
 def weighted(*overrides: Mapping[str, float] | None) -> list[tuple[Signal, float]]:
-    """The signals whose weight is not 0, with it; of several mappings of overrides the last that names a signal counts.
+    """The signals whose weight is not 0, with it, those that are scaled first; of several mappings of overrides the last that names a signal counts.
 
     Raises:
         ConfigError: an override names no signal, or is no finite number of at least 0, or all weights are 0.
@@ -253,7 +253,8 @@ def _usual(*, lexical: bool) -> tuple[tuple[Signal, float], ...]:
 
 
 def _chosen(weights: Mapping[str, float]) -> list[tuple[Signal, float]]:
-    chosen = [(signal, weights[signal.name]) for signal in SIGNALS if weights[signal.name] > 0]
+    """Those that are scaled first, then the absolute ones."""
+    chosen = [(signal, weights[signal.name]) for signal in sorted(SIGNALS, key=lambda one: one.absolute) if weights[signal.name] > 0]
     if not any(signal.propose for signal, _ in chosen):
         proposers = ", ".join(signal.name for signal in SIGNALS if signal.propose)
         raise ConfigError(f"no signal is left that proposes facts; give one of {proposers} a weight above 0")
@@ -281,10 +282,10 @@ def scaled(scores: NDArray[Any]) -> NDArray[np.float64]:
     """Each row of scores (..., n) min-max to [0, 1]. Where nothing differs: all 1 if that is above 0, else all 0."""
     if not scores.shape[-1]:
         return np.zeros(scores.shape)
-    low, high = np.minimum.reduce(scores, axis=-1, keepdims=True), np.maximum.reduce(scores, axis=-1, keepdims=True)
+    low, high = scores.min(axis=-1, keepdims=True), scores.max(axis=-1, keepdims=True)
     out: NDArray[np.float64] = np.subtract(scores, low, dtype=np.float64)
     span = np.subtract(high, low, dtype=np.float64)
-    if np.logical_and.reduce(span, axis=None):
+    if span.all():
         out /= span
         return out
     return np.where(span, out / np.where(span, span, 1.0), high > 0)

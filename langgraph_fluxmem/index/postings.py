@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 import numpy as np
@@ -130,6 +130,14 @@ class Postings:
         else:
             found = self._sorted_of(code)
         return found if size >= len(self._ends) else found[:, : int(np.searchsorted(found[0], size))]
+
+    def several(self, terms: Iterable[str], size: int) -> list[NDArray[np.int32]]:
+        """The `pairs` of each term."""
+        if size < len(self._ends) or self._late:
+            return [self.pairs(term, size) for term in terms]
+        ids, starts, every = self._ids, self._starts, self._sorted
+        codes = [ids.get(term) for term in terms]  # without late pairs all codes are within `starts`
+        return [_EMPTY if code is None else every[:, starts[code] : starts[code + 1]] for code in codes]
 
     def _sorted_of(self, code: int) -> NDArray[np.int32]:
         starts = self._starts

@@ -41,8 +41,10 @@ def among(scores: NDArray[np.float32], m: int, rank: NDArray[Any], *, above_zero
     if not 0 < m < count or count > 2 * m * _BLOCK:
         found = top(scores, m, rank)
         return found[scores[found] > 0] if above_zero else found
-    least = np.partition(scores, count - m)[count - m]
+    ordered = scores.copy()
+    ordered.partition(count - m)
+    least = ordered[count - m]
     if above_zero and least <= 0:
-        return np.flatnonzero(scores > 0)
-    found = np.flatnonzero(scores >= least)
+        return (scores > 0).nonzero()[0]
+    found = (scores >= least).nonzero()[0]
     return found if len(found) == m else top(scores, m, rank)

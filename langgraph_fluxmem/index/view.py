@@ -302,7 +302,7 @@ class NamespaceView:
         if self._live is not None:
             return [np.stack(self.posting(term)) for term in terms]
         with self._lock:
-            return [self._postings.pairs(term, self._slots_total) for term in terms]
+            return self._postings.several(terms, self._slots_total)
 
     def terms_of(self, row: int) -> Sequence[str]:
         """The terms of a row, in order, repeated as they occur."""

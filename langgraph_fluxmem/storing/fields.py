@@ -112,7 +112,8 @@ def fact_of(row: NodeRow | BodyRow) -> tuple[str, dict[str, Any]]:
     if body is None:
         raise InvalidContentError(f"version {row.id!r} was erased; recall again")
     if row.kind == "fact":
-        return str(body["content"]), _copied(body.get("metadata") or {})
+        metadata = body.get("metadata")
+        return str(body["content"]), _copied(metadata) if metadata else {}
     value = _copied(body["value"])
     return "\n".join(dict.fromkeys(text_at(value, text.path) for text in row.texts)), {"key": row.key, "value": value}
 
