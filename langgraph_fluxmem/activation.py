@@ -92,7 +92,7 @@ def form(
             activation, facts = yield from search.facts(query, vectors[-1], room, evidence)
     episodes, skills = _experience(learned, task_vector, served)
     steps = tuple(learned.recall_steps(situation, task_vector, STEPS))
-    formed = activation.model_copy(update={**found, "facts": (*stay, *facts), "steps": steps, "episodes": episodes, "skills": skills})
+    formed = activation.going_on(**found, facts=(*stay, *facts), steps=steps, episodes=episodes, skills=skills)
     kept = (yield from kept_facts(formed)) if formed.used else ()
     shown = formed.model_copy(update={"facts": (*formed.reshaped, *kept, *formed.facts)}) if kept or formed.reshaped else formed
     formed.context = context.serialise(shown, config.context_tokens)

@@ -7,6 +7,7 @@ is never read with another one than it was written with.
 from __future__ import annotations
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -99,7 +100,7 @@ class Embedder(ABC):
                 "use one model with one `dimensions` setting per memory"
             )
         norms = np.sqrt(np.add.reduce(np.square(vectors), axis=1))
-        if not 0 < norms.min() <= norms.max() < np.inf:  # NaN fails every comparison
+        if not all(0 < norm < math.inf for norm in norms.tolist()):  # NaN fails every comparison
             bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
             what = "the zero vector" if norms[bad[0]] == 0 else "NaN or infinity"
             raise InvalidVectorError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, Valid
 
 from langgraph_fluxmem.errors import FeedbackError, InvalidContentError
 
+M = TypeVar("M", bound=BaseModel)
 Namespace = tuple[str, ...]
 Vector = NDArray[np.float32]
 Action = str | dict[str, JsonValue]
@@ -48,6 +49,17 @@ FORGET = "forget"
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _put(made: M, values: dict[str, Any], said: set[str], private: dict[str, Any] | None = None) -> M:
+    """Fill a model that was just created with a value for each field, without validation; `said` are those that were given. It becomes the
+    owner of the dicts."""
+    put = object.__setattr__
+    put(made, "__dict__", values)
+    put(made, "__pydantic_fields_set__", said)
+    put(made, "__pydantic_extra__", None)
+    put(made, "__pydantic_private__", private)
+    return made
 
 
 class _Input(_Frozen):
@@ -88,6 +100,11 @@ class Situation(_Input):
     observation: str | dict[str, JsonValue] = ""
     notes: Texts = ()
     done: Actions = ()
+
+    @classmethod
+    def of(cls, task: str) -> Situation:
+        """The situation of which only the task is known: in a fifth of the time that validation takes."""
+        return _put(cls.__new__(cls), {"task": task, "observation": "", "notes": (), "done": ()}, {"task"})
 
 
 class Step(_Input):
@@ -351,13 +368,12 @@ class Activation(BaseModel):
     @classmethod
     def begun(cls, **values: Any) -> Activation:
         """An activation of values that are known to fit, the other fields at their defaults: in a fifth of the time that validation takes."""
-        made = cls.__new__(cls)
-        put = object.__setattr__
-        put(made, "__dict__", {**_blank(), "weights": {}, "shift": {}, "repair": {}, "signals": {}, **values})
-        put(made, "__pydantic_fields_set__", set(values))
-        put(made, "__pydantic_extra__", None)
-        put(made, "__pydantic_private__", {"_advisor": None})
-        return made
+        said = {**_blank(), "weights": {}, "shift": {}, "repair": {}, "signals": {}, **values}
+        return _put(cls.__new__(cls), said, set(values), {"_advisor": None})
+
+    def going_on(self, **values: Any) -> Activation:
+        """A copy with these values, which are known to fit; bound to the same memory."""
+        return _put(type(self).__new__(type(self)), {**self.__dict__, **values}, {*self.model_fields_set, *values}, {"_advisor": self._advisor})
 
     def bind(self, advisor: Callable[[Activation, Sequence[Action]], list[Advice]]) -> Activation:
         """Attach the memory that answers `advise`; returns self."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -96,12 +97,12 @@ class Stages:
         repair: Mapping[str, Any] | None = None,
     ) -> Stage:
         """Form an `Activation`; `branch` is the one that reads, `as_of` the position of the ledger it is run on, where that is a past one."""
-        situation = query if isinstance(query, Situation) else Situation(task=_query(query))
+        situation = query if isinstance(query, Situation) else Situation.of(_query(query))
         check_text(situation.task, "the query")
         preset_of(self.config.preset if preset is None else preset)
         weights_of(signals)
         activation = Activation.begun(
-            id=uuid.uuid4().hex,
+            id=os.urandom(16).hex(),
             memory=self.memory,
             namespace=check_namespace(namespace),
             also=tuple(check_namespace(other) for other in also),

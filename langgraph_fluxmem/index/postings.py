@@ -133,11 +133,17 @@ class Postings:
 
     def several(self, terms: Iterable[str], size: int) -> list[NDArray[np.int32]]:
         """The `pairs` of each term."""
-        if size < len(self._ends) or self._late:
+        if size < len(self._ends):
             return [self.pairs(term, size) for term in terms]
-        ids, starts, every = self._ids, self._starts, self._sorted
-        codes = [ids.get(term) for term in terms]  # without late pairs all codes are within `starts`
-        return [_EMPTY if code is None else every[:, starts[code] : starts[code + 1]] for code in codes]
+        ids, late, starts, every = self._ids, self._late, self._starts, self._sorted
+        return [
+            _EMPTY
+            if (code := ids.get(term)) is None
+            else self.pairs(term, size)
+            if code in late
+            else every[:, starts[code] : starts[code + 1]]
+            for term in terms
+        ]
 
     def _sorted_of(self, code: int) -> NDArray[np.int32]:
         starts = self._starts
