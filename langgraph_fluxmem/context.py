@@ -93,6 +93,8 @@ def _cut(entry: str, longest: int) -> str:
 
 def _fact(fact: RecalledFact) -> str:
     metadata = fact.metadata
+    if not metadata:
+        return quoted(fact.content)
     said = [str(metadata[key]) for key in ("time", "speaker") if key in metadata and isinstance(metadata[key], (str, int, float))]
     head = f"[{quoted(', '.join(said))}] " if said else ""
     return head + quoted(fact.content)

@@ -6,6 +6,7 @@ what shares no word with the query would get ranks too.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, compress, repeat
 
@@ -120,7 +121,7 @@ def _shares(
         out[:relative] = fuse(out[:relative])
     for bench, _, where in asked:
         part = out[:, where]
-        part *= np.array([[weight if signal.keeps is None else weight * signal.keeps(bench)] for signal, weight, _ in told])
+        part *= np.array([weight if signal.keeps is None else weight * signal.keeps(bench) for signal, weight, _ in told])[:, None]
     return [signal.name for signal, _, _ in told], out
 
 
@@ -134,13 +135,13 @@ def _best(total: NDArray[np.float64], benches: Sequence[Bench], rows: Sequence[R
         ordered.partition(len(total) - k)
         least = ordered[len(total) - k]
     places = (total >= least if least > -np.inf else total > least).nonzero()[0]
-    behind = (-total[places]).tolist()
+    behind, at = (-total[places]).tolist(), places.tolist()
     found: list[_Found] = []
     start = 0
-    for bench, part, end, upto in zip(benches, rows, ends, np.searchsorted(places, ends).tolist(), strict=True):
-        mine = places[len(found) : upto]
-        ids = bench.view.ids_of(part[mine - start])
-        found += zip(behind[len(found) : upto], ids, mine.tolist(), repeat(bench.view.namespace))
+    for bench, part, end in zip(benches, rows, ends, strict=True):
+        mine = slice(len(found), bisect_left(at, end))
+        ids = bench.view.ids_of(part[places[mine] - start])
+        found += zip(behind[mine], ids, at[mine], repeat(bench.view.namespace))
         start = end
     found.sort()
     return found[:k]

@@ -35,7 +35,7 @@ class Search:
         `rounds` of evidence refinement; None: the preset's, where a model judges.
         """
         activation, preset = self.activation, preset_of(self.activation.preset)
-        weight = weights_of(preset.weights, self.config.signals, self.signals)[VERIFY]
+        weight = 0.0 if isinstance(self.operators, RuleOperators) else weights_of(preset.weights, self.config.signals, self.signals)[VERIFY]
         verify = self.config.verify if verifies(self.operators, weight, self.config.verify) else 0
         facts = yield from self._found(query, vector, max(k, verify), frozenset(), activation.around)
         if verify and facts:
@@ -58,6 +58,7 @@ class Search:
         return (yield from self._found(query, vectors[0], k, held, ()))
 
     def _found(self, query: str, vector: Vector, k: int, held: frozenset[str], around: tuple[str, ...]) -> Stage:
+        activation = self.activation
         return (
             yield from formation.recall_facts(
                 query,
@@ -67,11 +68,11 @@ class Search:
                 config=self.config,
                 signals=self.signals,
                 served=self.served,
-                exclude=frozenset(self.activation.shown) | self.activation.pruned | held,
+                exclude=held.union(activation.shown, activation.pruned) if activation.shown or activation.edits else held,
                 around=around,
-                passed=tuple(shown for shown in self.activation.shown if shown not in around) if around else (),
+                passed=tuple(shown for shown in activation.shown if shown not in around) if around else (),
                 lexical=self.lexical,
-                preset=preset_of(self.activation.preset),
+                preset=preset_of(activation.preset),
             )
         )
 

@@ -269,7 +269,9 @@ def weights_of(*overrides: Mapping[str, float] | None) -> dict[str, float]:
     """
     weights = dict(_WEIGHTS)
     for mapping in overrides:
-        for name, weight in (mapping or {}).items():
+        if not mapping:
+            continue
+        for name, weight in mapping.items():
             if name not in weights:
                 raise ConfigError(f"unknown signal {name!r}; signals are {', '.join(weights)}")
             if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
@@ -282,7 +284,7 @@ def scaled(scores: NDArray[Any]) -> NDArray[np.float64]:
     """Each row of scores (..., n) min-max to [0, 1]. Where nothing differs: all 1 if that is above 0, else all 0."""
     if not scores.shape[-1]:
         return np.zeros(scores.shape)
-    low, high = scores.min(axis=-1, keepdims=True), scores.max(axis=-1, keepdims=True)
+    low, high = np.minimum.reduce(scores, axis=-1, keepdims=True), np.maximum.reduce(scores, axis=-1, keepdims=True)
     out: NDArray[np.float64] = np.subtract(scores, low, dtype=np.float64)
     span = np.subtract(high, low, dtype=np.float64)
     if span.all():

@@ -47,4 +47,8 @@ def among(scores: NDArray[np.float32], m: int, rank: NDArray[Any], *, above_zero
     if above_zero and least <= 0:
         return (scores > 0).nonzero()[0]
     found = (scores >= least).nonzero()[0]
-    return found if len(found) == m else top(scores, m, rank)
+    if len(found) == m:
+        return found
+    said = scores[found]
+    above, equal = found[said > least], found[said == least]
+    return np.concatenate([above, equal[np.lexsort((equal, rank[equal]))[: m - len(above)]]])
