@@ -373,7 +373,9 @@ class Activation(BaseModel):
 
     def going_on(self, **values: Any) -> Activation:
         """A copy with these values, which are known to fit; bound to the same memory."""
-        return _put(type(self).__new__(type(self)), {**self.__dict__, **values}, {*self.model_fields_set, *values}, {"_advisor": self._advisor})
+        return _put(
+            type(self).__new__(type(self)), {**self.__dict__, **values}, {*self.model_fields_set, *values}, {"_advisor": self._advisor}
+        )
 
     def bind(self, advisor: Callable[[Activation, Sequence[Action]], list[Advice]]) -> Activation:
         """Attach the memory that answers `advise`; returns self."""

@@ -34,7 +34,7 @@ class Postings:
         self._ids: dict[str, int] = {}
         self._vocabulary: list[str] = []
         self._sorted: NDArray[np.int32] = _EMPTY
-        self._starts: list[int] = [0]
+        self._starts: array[int] = array("q", (0,))
         self._late: dict[int, array[int]] = {}
         self._late_pairs = 0
         self._joined: dict[int, NDArray[np.int32]] = {}
@@ -109,7 +109,7 @@ class Postings:
         order = np.argsort(every, kind="stable")
         pairs = np.concatenate([self._sorted, between.T, np.stack([slots, frequencies]).astype(np.int32)], axis=1)
         self._sorted = pairs[:, order]
-        self._starts = [0, *np.cumsum(np.bincount(every, minlength=len(self._ids))).tolist()]
+        self._starts = array("q", (0, *np.cumsum(np.bincount(every, minlength=len(self._ids))).tolist()))
         self._late, self._late_pairs, self._joined = {}, 0, {}
 
     def posting(self, term: str, size: int) -> Posting:

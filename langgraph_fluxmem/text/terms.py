@@ -49,7 +49,7 @@ def terms(text: str, language: str | None = None) -> list[str]:
     """
     tokens, wholes = _tokens(text)
     language = language or language_of(tokens)
-    return [term for token in tokens for term in _terms_of(token, language)] + [*wholes]
+    return [term for token in tokens for term in (_USUAL[token] if language == DEFAULT else _terms_of(token, language))] + [*wholes]
 
 
 def index_terms(*texts: str) -> list[str]:
@@ -66,7 +66,7 @@ def index_terms(*texts: str) -> list[str]:
             wholes += names
     language = language_of(tokens)
     if language == DEFAULT:
-        return [term for token in tokens for term in _terms_of(token, DEFAULT)] + wholes
+        return [term for token in tokens for term in _USUAL[token]] + wholes
     return [*(term for token in tokens for term in _stored_of(token, language)), *wholes, mark_of(language)]
 
 
@@ -100,7 +100,7 @@ def counted_terms(text: str) -> dict[str, int]:
     tokens, wholes = _tokens(text)
     counted: dict[str, int] = {}
     for token in tokens:
-        for term in _terms_of(token, DEFAULT):
+        for term in _USUAL[token]:
             counted[term] = counted.get(term, 0) + 1
     for whole in wholes:
         counted[whole] = counted.get(whole, 0) + 1
@@ -130,6 +130,21 @@ def _tokens(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 @lru_cache(maxsize=1 << 16)
 def _terms_of(token: str, language: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(term for part in _parts(token) if (term := _form(part, language))))
+
+
+class _Usual(dict[str, tuple[str, ...]]):
+    """The terms of words by the rules of the default language. Every query asks it for each of its words, and a dictionary that is emptied when
+    it is full answers in a tenth of the time of a cache that keeps the order of use."""
+
+    def __missing__(self, token: str) -> tuple[str, ...]:
+        if len(self) >= _KEPT_WORDS:
+            self.clear()
+        found = self[token] = _terms_of.__wrapped__(token, DEFAULT)
+        return found
+
+
+_KEPT_WORDS = 1 << 16
+_USUAL = _Usual()
 
 
 @lru_cache(maxsize=1 << 14)

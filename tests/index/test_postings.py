@@ -28,6 +28,8 @@ def test_postings_are_those_of_the_documents_however_they_came(batches, at, bulk
         every = [terms for batch in batches for terms in batch]
         assert len(postings) == len(every)
         for size in {len(every), len(every) // 2}:
+            asked = [*TERMS, "nowhere"]
+            assert [pairs.tolist() for pairs in postings.several(asked, size)] == [postings.pairs(term, size).tolist() for term in asked]
             for term in TERMS:
                 slots, frequencies = postings.posting(term, size)
                 expected = [(slot, count) for slot, terms in enumerate(every[:size]) if (count := Counter(terms)[term])]

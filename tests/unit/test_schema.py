@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 
 from langgraph_fluxmem import Activation, Episode, Feedback, FeedbackError, InvalidContentError, Situation, Step
@@ -38,3 +40,21 @@ def test_an_unbound_activation_says_how_to_bind_it():
     assert again == activation
     with pytest.raises(RuntimeError, match=r"mem\.activation"):
         again.advise(["x"])
+
+
+def test_what_is_made_without_validation_equals_what_is_made_with_it():
+    assert Situation.of("where?") == Situation(task="where?")
+    assert pickle.loads(pickle.dumps(Situation.of("where?"))) == Situation(task="where?")
+    begun = Activation.begun(id="a", memory="m", namespace=("n",), situation=Situation.of("where?"))
+    made = Activation(id="a", memory="m", namespace=("n",), situation=Situation(task="where?"))
+    assert begun == made
+    assert begun.model_dump_json() == made.model_dump_json()
+    onward = begun.going_on(k=3, context="c", shift={"dense": 0.1})
+    assert onward == made.model_copy(update={"k": 3, "context": "c", "shift": {"dense": 0.1}})
+    assert pickle.loads(pickle.dumps(onward)) == onward == Activation.model_validate(onward.model_dump(mode="json"))
+    assert (begun.k, begun.context) == (10, "")
+
+
+def test_a_copy_of_an_activation_is_bound_as_it_is():
+    bound = Activation.begun(id="a", memory="m", namespace=("n",), situation=Situation.of("where?")).bind(lambda _, actions: [])
+    assert bound.going_on(k=3).advise(["go"]) == []
