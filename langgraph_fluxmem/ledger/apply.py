@@ -105,6 +105,7 @@ def write_operation(
 ) -> int:
     """Take the next position for an operation and write its row; returns the position."""
     position = tx.next_position()
+    tx.entries += edit_count
     row: dict[str, Any] = {
         "position": position,
         "id": operation,

@@ -28,6 +28,9 @@ T = TypeVar("T")
 GROUP_LIMIT = 256
 """Jobs in one transaction at most, so that other processes get their turn."""
 
+TENDED = 64
+"""Log entries that this process has written when the database is first tended to; then at twice as many, and so on."""
+
 _LAST_POSITION = Statement(select(func.max(operations.c.position)))
 _NAMESPACE_ID = Statement(select(namespaces.c.id).where(namespaces.c.path == bindparam("path")))
 _LAST_NAMESPACE = Statement(select(func.max(namespaces.c.id)))
@@ -37,12 +40,14 @@ _INSERT_NAMESPACE = insert_into(namespaces)
 class Transaction:
     """What a job sees: the session, and the positions and namespace ids that this transaction hands out."""
 
-    __slots__ = ("_asked_last", "_clock", "_found_last", "_last", "_new", "_now", "_shared", "foreseen", "session", "written")
+    __slots__ = ("_asked_last", "_clock", "_found_last", "_last", "_new", "_now", "_shared", "entries", "foreseen", "session", "written")
 
     def __init__(self, session: Session, shared: dict[str, int], clock: Callable[[], float]) -> None:
         self.session = session
         self.foreseen: dict[int, Any] = {}
         """Answers to what jobs asked beforehand, by job; true unless something was written since."""
+        self.entries = 0
+        """Log entries written."""
         self.written: set[str] = set()
         """Ids that jobs wrote, as far as other jobs may have asked for them."""
         self._shared = shared
@@ -138,6 +143,7 @@ class Writer:
         self._kept: _Job[Any] | None = None
         """Taken from the queue, and not to share a transaction with those before it."""
         self._ended = False
+        self._entries, self._tended = 0, TENDED
         self._gate = threading.Lock()
         self._open = True
         self._thread = threading.Thread(target=self._loop, name="fluxmem-ledger", daemon=True)
@@ -230,6 +236,17 @@ class Writer:
                     self._group([job], alone=True)
             return
         self._acknowledge(jobs, outcomes)
+        if self._entries >= self._tended:
+            self._tend()
+
+    def _tend(self) -> None:
+        while self._tended <= self._entries:
+            self._tended *= 2
+        session = self._connected()
+        try:
+            self._database.tend(session, self._entries)
+        except session.error:  # a matter of speed; a connection that was lost is replaced when it is next needed
+            self._abandon(session)
 
     def _transacted(self, jobs: list[_Job[Any]], *, alone: bool) -> list[tuple[Any, Exception | None]]:
         """The outcomes of a transaction; it is made again while the server is away."""
@@ -274,6 +291,7 @@ class Writer:
             self._abandon(session)
             raise
         tx.committed()
+        self._entries += tx.entries
         faults.point("ledger.after_commit")
         return outcomes
 
