@@ -10,6 +10,7 @@ from sqlalchemy import text
 from langgraph_fluxmem.errors import FluxMemError, LedgerError
 from langgraph_fluxmem.ledger import Ledger
 from langgraph_fluxmem.ledger.sql import Session, Statement
+from langgraph_fluxmem.ledger.writer import TENDED
 from langgraph_fluxmem.testing import faults
 
 from ledger_support import ADA, BOB, CommitWrite, EdgeWrite, Held, evidence, fact, gone, outcome, plan, remember
@@ -157,3 +158,17 @@ def test_a_commit_that_did_not_commit_is_an_error(opened, monkeypatch):
     monkeypatch.setattr(Session, "said", lambda self: "ROLLBACK")
     with pytest.raises(LedgerError, match="'ROLLBACK' to COMMIT"):
         ledger.apply(remember("n"))
+
+
+def test_statistics_keep_up_with_a_young_memory(opened):
+    """Postgres knows how much its tables hold before a minute has gone by: otherwise it reads whole namespaces where it should look up."""
+    ledger = opened()
+    if ledger.database.sqlite:
+        pytest.skip("a file is planned for without statistics")
+    for number in range(TENDED):
+        ledger.apply(remember(f"n{number}", f"text {number}"))
+    ledger.close()  # the writer has done what it does after each transaction
+    session = ledger.database.connect(writing=False)
+    (known,) = session.text("SELECT reltuples FROM pg_class WHERE oid = 'fluxmem_edits'::regclass")[0]
+    session.close()
+    assert known >= TENDED
