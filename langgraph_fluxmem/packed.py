@@ -47,6 +47,11 @@ def acted(body: Mapping[str, Any] | None) -> bool:
     return body is not None and bool(body.get("steps"))
 
 
+def lived(body: Mapping[str, Any] | None) -> bool:
+    """Whether a body is there and has steps, and is not the shorter way of another episode, which tells of no attempt of its own."""
+    return body is not None and acted(body) and "shortens" not in body
+
+
 @lru_cache(maxsize=_OPENED)
 def _opened(blob: bytes) -> dict[str, Any]:
     return json.loads(zlib.decompress(blob))

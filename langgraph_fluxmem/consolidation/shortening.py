@@ -88,7 +88,8 @@ def shorten(episode: str, replay: Replay, *, namespace: Namespace, provenance: P
             Step(observation=there, action=steps[ordinal].action, progress=float(ordinal == needed[-1]))
             for there, ordinal in zip(tries.seen, needed, strict=True)
         ]
-        writes += yield from _shorter(body, (*([Step(notes=notes)] if notes else []), *way), operation, namespace)
+        notes_first = [Step(notes=notes)] if notes else []
+        writes += yield from _shorter(row.id, body, (*notes_first, *way), operation=operation, namespace=namespace)
     yield Apply(Plan(operation, KIND, namespace, tuple(writes), provenance, rests_on=(row.op,)))
     return Shortened(tuple(needed), unneeded, tries.runs, operation)
 
@@ -118,17 +119,16 @@ class _Tries:
         return fewer
 
 
-def _shorter(body: Mapping[str, Any], way: tuple[Step, ...], operation: str, namespace: Namespace) -> Stage:
-    """The writes of the shorter way as an episode of its own."""
+def _shorter(lived: str, body: Mapping[str, Any], way: tuple[Step, ...], *, operation: str, namespace: Namespace) -> Stage:
+    """The writes of the shorter way as an episode of its own; it goes when the one it shortens is forgotten."""
     name = f"{body['id']}-shorter"
-    metadata = {**body.get("metadata", {}), "shorter_than": body["id"]}
-    episode = Episode(task=body["task"], steps=way, outcome="success", score=1.0, id=name, metadata=metadata)
+    episode = Episode(task=body["task"], steps=way, outcome="success", score=1.0, id=name, metadata=body.get("metadata", {}))
     node = f"{EPISODE}{digest(*namespace, operation)}"
     version = f"{node}:{operation[-8:]}"
     text = Text("task", content_hash(episode.task), " ".join(terms(episode.task)))
     new, _ = yield EmbedFor(namespace, ((text.hash, episode.task),))
     return [
-        NodeWrite(version, node, "episode", {**record(episode), "id": name}, (text,)),
+        NodeWrite(version, node, "episode", {**record(episode), "id": name, "shortens": lived}, (text,)),
         *new.values(),
         *(EvidenceWrite(f"{version}#{ordinal}", operation, channel, weight) for ordinal, channel, weight in evidence(episode)),
     ]

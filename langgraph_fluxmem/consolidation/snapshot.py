@@ -13,7 +13,7 @@ from langgraph_fluxmem.consolidation.attempts import context_of, read, trial
 from langgraph_fluxmem.consolidation.facts import batches_of
 from langgraph_fluxmem.consolidation.gathering import Gathered, gather
 from langgraph_fluxmem.consolidation.means import Means
-from langgraph_fluxmem.packed import acted
+from langgraph_fluxmem.packed import lived
 from langgraph_fluxmem.requests import Call, Hidden, LearnedOf, Stage
 from langgraph_fluxmem.schema import FORGET, Namespace
 from langgraph_fluxmem.skills import Held
@@ -88,7 +88,7 @@ def snapshot(means: Means, consolidation: str) -> Stage:
     learned: Learned = yield LearnedOf(namespace, hidden)
     position, book = learned.position, learned.skills
     since, judged = yield Call(lambda engine: _before(engine, namespace))
-    episodes = [row for row in list(learned.episodes.values()) if acted(row.body) and row.op <= position]
+    episodes = [row for row in list(learned.episodes.values()) if lived(row.body) and row.op <= position]
     taken = {episode for sources in list(book.sources.values()) for episode in list(sources)}
     fresh = {row.id for row in episodes if row.op > since or row.id in judged}
     known = sum(row.body["outcome"] != "unknown" for row in episodes if row.body is not None)

@@ -1,6 +1,7 @@
 """What is made of what is forgotten, and so goes with it.
 
-Versions in another grain are made of a fact; notes name facts that say the same; judgements repeat an episode's task; an item of the
+Versions in another grain are made of a fact; notes name facts that say the same; judgements repeat an episode's task, its shorter way repeats
+what was done; an item of the
 quarantine holds text of the episodes, or of the fact, it was made of. A skill is made of
 episodes, named as its sources or not (a warning comes of failures), so its words decide: it goes where it says something that a forgotten
 episode said, and no remaining one does. The next consolidation makes it anew of those.
@@ -49,8 +50,9 @@ def derived(session: Session, namespace: Namespace, gone: Mapping[str, Version])
         return found
     judged = {version.id for version in forgotten}
     for version in versions(session, namespace, ("episode",)):
-        if version.body.get("of") in judged and version.node not in gone:
-            found[version.node] = (version, "judgement")
+        made_of, why = (version.body.get("of"), "judgement") if "of" in version.body else (version.body.get("shortens"), "shortened")
+        if made_of in judged and version.node not in gone:
+            found[version.node] = (version, why)
             forgotten.append(version)
     skills = [version for version in versions(session, namespace, ("skill",)) if version.node not in gone]
     if skills:

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from langgraph_fluxmem.schema import Namespace
 
-Reason = Literal["asked", "reshaped", "merged", "judgement", "quarantine", "skill"]
+Reason = Literal["asked", "reshaped", "merged", "judgement", "shortened", "quarantine", "skill"]
 """Why something goes: it was asked for; or it is made of what was: a version in another grain, a note on facts that say the same, a
-judgement of an episode, what was held back of it, a skill that says what only forgotten episodes said."""
+judgement of an episode, its shorter way, what was held back of it, a skill that says what only forgotten episodes said."""
 
 
 class Removed(BaseModel):
@@ -89,6 +89,7 @@ _WORDS: Mapping[Reason, str] = {
     "reshaped": "versions in another grain",
     "merged": "notes on facts that say the same",
     "judgement": "judgements of episodes",
+    "shortened": "shorter ways of episodes",
     "quarantine": "texts that were held back",
     "skill": "skills, which the next consolidation makes anew of what remains",
 }

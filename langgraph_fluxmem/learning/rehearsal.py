@@ -97,8 +97,8 @@ def needed_lately(memory: StepMemory, version: str) -> list[int]:
 
 
 def shorter_than(body: Mapping[str, Any]) -> str | None:
-    """The episode that this one is a shorter way of; None where it was lived."""
-    return body.get("metadata", {}).get("shorter_than")
+    """The episode (version id) that this one is a shorter way of; None where it was lived."""
+    return body.get("shortens")
 
 
 def _attempts(memory: StepMemory) -> Iterator[tuple[str, int]]:

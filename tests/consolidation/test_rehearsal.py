@@ -90,6 +90,16 @@ def test_a_failure_and_a_shorter_way_are_not_replayed(mem):
     assert mem.shorten("a-shorter", world.replay).replays == 0
 
 
+def test_a_shorter_way_is_forgotten_with_its_episode_and_no_attempt_for_consolidation(mem):
+    mem.commit(episode("a"), namespace=HERE)
+    mem.shorten("a", World().replay)
+    assert mem.consolidate(thresholds={"warm_up": 1}).episodes == 1
+    forgotten = mem.forget("a")
+    assert sorted(found.why for found in forgotten.removed)[:2] == ["asked", "shortened"]
+    assert not mem.engine.learned(HERE).episodes
+    assert mem.verify() == []
+
+
 def test_a_replay_that_tells_only_success_stores_no_shorter_way(mem):
     mem.commit(episode("a"), namespace=HERE)
     found = mem.shorten("a", RunnableLambda(lambda asked: asked["actions"] == [OPEN, PAY]))
