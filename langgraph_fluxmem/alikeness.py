@@ -66,7 +66,7 @@ class Tasks:
         self._holders: list[array[int]] = []
         self._pairs: tuple[array[int], array[int]] = (array("q"), array("q"))
         self._weights: tuple[list[float], float, NDArray[np.float64]] | None = None
-        self._held: dict[int, NDArray[np.int64]] = {}
+        self._held: dict[int, tuple[float, NDArray[np.int64], NDArray[np.float64]]] = {}
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -91,8 +91,8 @@ class Tasks:
             self._holders[column].append(number)
             self._pairs[0].append(number)
             self._pairs[1].append(column)
-            self._held.pop(column, None)
         self._weights = self._common = None
+        self._held.clear()
 
     @property
     def vectors(self) -> NDArray[np.float32]:
@@ -148,28 +148,30 @@ class Tasks:
         """(m,) overlap of the tasks' sets of words with this one, each word weighted by how few tasks have it, in [0, 1]: the cosine, and by
         `WITHIN` the share of these words that a task holds."""
         rarities, unseen, lengths = self._rarities()
-        known: list[NDArray[np.int64]] = []
-        squares: list[float] = []
+        columns, held = self._words, self._held
+        holders: list[NDArray[np.int64]] = []
+        squares: list[NDArray[np.float64]] = []
         square = 0.0
         for word in dict.fromkeys(words):
-            column = self._words.get(word)
-            weight = unseen if column is None else rarities[column]
-            square += weight * weight
-            if column is not None:
-                known.append(self._holding(column))
-                squares.append(weight * weight)
-        if not known:
+            column = columns.get(word)
+            if column is None:
+                square += unseen * unseen
+                continue
+            of, tasks, each = held.get(column) or self._holding(column, rarities[column])
+            square += of
+            holders.append(tasks)
+            squares.append(each)
+        if not holders:
             return np.zeros(len(self))
-        shared = np.bincount(np.concatenate(known), np.repeat(squares, [len(held) for held in known]), len(self))
+        shared = np.bincount(np.concatenate(holders), np.concatenate(squares), len(self))
         shared *= (1 - WITHIN) / (math.sqrt(square) * lengths + 1e-12) + WITHIN / (square + 1e-12)
         return np.minimum(shared, 1.0, out=shared)
 
-    def _holding(self, column: int) -> NDArray[np.int64]:
-        """The tasks that hold a word, in order."""
-        held = self._held.get(column)
-        if held is None:
-            held = self._held[column] = np.array(self._holders[column], dtype=np.int64)
-        return held
+    def _holding(self, column: int, weight: float) -> tuple[float, NDArray[np.int64], NDArray[np.float64]]:
+        """Of a word: the square of its weight, the tasks that hold it, in order, and that square for each of them."""
+        tasks = np.array(self._holders[column], dtype=np.int64)
+        found = self._held[column] = (weight * weight, tasks, np.full(len(tasks), weight * weight))
+        return found
 
     def _rarities(self) -> tuple[list[float], float, NDArray[np.float64]]:
         """Weight of each word, of a word that no task holds, and length of each task in these weights."""

@@ -42,7 +42,8 @@ class Served(Mapping[str, float]):
         self._names, self._scores = names, scores
         keys = node_keys(names)
         order = np.argsort(keys, kind="stable")
-        self._keys, self._by_key = keys[order], np.append(scores[order], 0.0).astype(np.float32)
+        self._keys, self._by_key = keys[order], np.zeros(len(names) + 1, np.float32)
+        self._by_key[:-1] = scores[order]
 
     @classmethod
     def of(cls, served: Mapping[str, float]) -> Served:
@@ -54,7 +55,7 @@ class Served(Mapping[str, float]):
         if not len(self._keys):
             return np.zeros(len(keys), np.float32)
         place = np.searchsorted(self._keys, keys)
-        found = np.take(self._keys, place, mode="clip") == keys
+        found = self._keys.take(place, mode="clip") == keys
         return self._by_key[np.where(found, place, len(self._keys))]
 
     @cached_property
@@ -162,8 +163,8 @@ class TaskLinks:
                 own = slice(begins[task], begins[task + 1])
                 for fact, gain in zip(columns[own].tolist(), (gained if again else elsewhere)[own].tolist(), strict=True):
                     sums[fact] = sums.get(fact, 0.0) + much * gain
-            facts = np.array(sorted(sums), np.int64)
-            summed = np.array([sums[fact] for fact in facts.tolist()])
+            few = [(fact, sums[fact]) for fact in sorted(sums) if sums[fact]]
+            return Served([self._names[fact] for fact, _ in few], np.array([max(-1.0, min(1.0, score)) for _, score in few]))
         kept = summed.nonzero()[0]
         score = np.clip(summed[kept], -1.0, 1.0)
         return Served([self._names[fact] for fact in facts[kept].tolist()], score)

@@ -197,8 +197,8 @@ def _served(bench: Bench, rows: Rows) -> Scores:
 
 
 def _served_propose(bench: Bench, m: int) -> Rows:
-    served = [(score, node) for node, score in bench.query.served.items() if score > 0]
-    rows = bench.view.rows_of_nodes([node for _, node in sorted(served, key=lambda one: (-one[0], one[1]))[:m]])
+    served = [(-score, node) for node, score in bench.query.served.items() if score > 0]
+    rows = bench.view.rows_of_nodes([node for _, node in (served if len(served) <= m else sorted(served)[:m])])
     return rows[rows >= 0]
 
 
