@@ -80,8 +80,9 @@ class Config(BaseModel):
             return cls(**given)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "options"
-            raise ConfigError(f"option {where!r}: {first['msg']}; found {first.get('input')!r}") from None
+            where = ".".join(str(part) for part in first["loc"])
+            said = first["msg"].removeprefix("Value error, ")
+            raise ConfigError(f"option {where!r}: {said}; found {first.get('input')!r}" if where else said) from None
 
     @model_validator(mode="after")
     def _no_conflict(self) -> Config:

@@ -132,7 +132,10 @@ def judge(episode_or_run: str, feedback: Feedback, *, namespace: Namespace | Non
     found = (yield Fetch("resolve_episode", (namespace, episode_or_run))) or (yield Fetch("resolve_run", (episode_or_run,)))
     found = [commit for commit in found if commit.live and (namespace is None or commit.namespace == namespace)]
     if not found:
-        raise UnknownIdError(f"no committed episode or run has the id {episode_or_run!r}; an episode can be judged once it is committed")
+        raise UnknownIdError(
+            f"no committed episode or run has the id {episode_or_run!r}; an episode can be judged once it is committed; "
+            "of an activation give the activation itself"
+        )
     if feedback.outcome == "unknown" and not feedback.used and not feedback.harmful:
         raise FeedbackError("judging an episode needs an outcome ('success' or 'failure'), or ids in `used` or `harmful`")
     applied: Applied | None = None

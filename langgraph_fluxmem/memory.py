@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from langgraph_fluxmem.consolidation import Means, Report, Settings
 from langgraph_fluxmem.edits import Applied
+from langgraph_fluxmem.errors import ConfigError
 from langgraph_fluxmem.execution import current
 from langgraph_fluxmem.ingestion import Progress, Rememberable
 from langgraph_fluxmem.keeping import KeptMemory
@@ -18,6 +19,7 @@ from langgraph_fluxmem.presets import PresetName
 from langgraph_fluxmem.reading import Reader
 from langgraph_fluxmem.rehearsing import RehearsalCalls
 from langgraph_fluxmem.schema import Activation, Episode, Feedback, Origin, Situation, Step
+from langgraph_fluxmem.stages import at_least_one
 from langgraph_fluxmem.trust.calls import QuarantineCalls
 
 if TYPE_CHECKING:
@@ -189,13 +191,13 @@ class FluxMem(KeptMemory, QuarantineCalls, RehearsalCalls):
         Raises:
             ForeignMemoryError: of another memory. UnknownIdError: `used` or `harmful` name what this memory does not hold.
         """
-        return self._run(self.stages.refine(activation, feedback, k=k, attempt=attempt), activation.as_of)
+        return self._run(self.stages.refine(activation, feedback, k=k, attempt=attempt), getattr(activation, "as_of", None))
 
     async def arefine(
         self, activation: Activation, feedback: Feedback, *, k: int | None = None, attempt: str | Sequence[Step] | None = None
     ) -> Activation:
         """Async twin of `refine`."""
-        return await self._arun(self.stages.refine(activation, feedback, k=k, attempt=attempt), activation.as_of)
+        return await self._arun(self.stages.refine(activation, feedback, k=k, attempt=attempt), getattr(activation, "as_of", None))
 
     def learn(self, target: Activation | str, feedback: Feedback, *, namespace: Sequence[str] | None = None) -> Applied:
         """Make feedback durable: for an activation, or later for a committed episode by its id or its run's id.
@@ -336,15 +338,19 @@ class FluxMem(KeptMemory, QuarantineCalls, RehearsalCalls):
         """A LangChain retriever over this memory; `namespace` may hold ``{fields}``, `options` are further arguments of `recall`.
 
         Raises:
-            InvalidNamespaceError: at once, for a namespace that cannot work.
+            InvalidNamespaceError, ConfigError: at once, for arguments that cannot work.
         """
         from langgraph_fluxmem.retriever import FluxMemRetriever  # noqa: PLC0415 - a retriever holds a memory
+
+        unknown = sorted(set(options) - {"preset", "signals", "evidence"})
+        if unknown:
+            raise ConfigError(f"unknown option {unknown[0]!r}; those of a retriever are namespace, also, k, preset, signals, evidence")
 
         return FluxMemRetriever(
             mem=self,
             namespace=NamespaceTemplate(namespace).parts,
             also=tuple(NamespaceTemplate(other).parts for other in also),
-            k=k,
+            k=at_least_one(k),
             options=options,
         )
 

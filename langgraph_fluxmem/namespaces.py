@@ -13,10 +13,11 @@ DEFAULT: Namespace = ("memories",)
 _FIELD = re.compile(r"\{([^{}]*)\}")
 
 
-def check_namespace(namespace: object, *, reserved: bool = True) -> Namespace:
+def check_namespace(namespace: object, *, reserved: bool = True, filled: bool = False) -> Namespace:
     """Validate a namespace: a non-empty tuple of non-empty strings without ``.`` and NUL (LangGraph's rule for stores).
 
-    A list of strings is taken as a tuple. With `reserved` the root ``"langgraph"`` is refused, as LangGraph's own stores do on put.
+    A list of strings is taken as a tuple. With `reserved` the root ``"langgraph"`` is refused, as LangGraph's own stores do on put; with
+    `filled` a label such as ``"{user_id}"``, which nothing would fill in: all users would share it.
 
     Raises:
         InvalidNamespaceError: anything else; the message shows what was found and what would be right.
@@ -39,6 +40,11 @@ def check_namespace(namespace: object, *, reserved: bool = True) -> Namespace:
             )
         if any("\ud800" <= char <= "\udfff" for char in label):
             raise InvalidNamespaceError(f"namespace label {label!r} holds a lone surrogate, which no database stores; replace it")
+        if filled and "{" in label and _FIELD.search(label):
+            raise InvalidNamespaceError(
+                f"namespace {namespace!r} holds the template {label!r}, and no run fills it in here; give the value itself. Templates are for "
+                "nodes, middleware, tools and retrievers"
+            )
     if reserved and namespace[0] == "langgraph":
         raise InvalidNamespaceError("the root label 'langgraph' is reserved for LangGraph itself; choose another first label")
     return tuple(namespace)

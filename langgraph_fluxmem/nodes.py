@@ -17,7 +17,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from langgraph_fluxmem import execution, refinement
 from langgraph_fluxmem.branches import CommitsChannel, branch_of, lineage_of, with_commit
 from langgraph_fluxmem.episodes import Committed
-from langgraph_fluxmem.errors import StateError
+from langgraph_fluxmem.errors import ConfigError, StateError
 from langgraph_fluxmem.execution import Execution
 from langgraph_fluxmem.learning import Repair, ended_badly, repair_after
 from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate
@@ -26,6 +26,7 @@ from langgraph_fluxmem.pending import Pending, credited, held_open, shown_by, ta
 from langgraph_fluxmem.reading import Reader, StateReader, get
 from langgraph_fluxmem.requests import Stage
 from langgraph_fluxmem.schema import Activation, Episode, Feedback, Origin, Step
+from langgraph_fluxmem.stages import at_least_one
 from langgraph_fluxmem.state import CHANNELS
 from langgraph_fluxmem.trace import Trace, appended, outline, steps_of
 
@@ -78,6 +79,8 @@ def fluxmem_nodes(
     Raises:
         ConfigError, InvalidNamespaceError: at once, for arguments that cannot work.
     """
+    check_memory(mem)
+    at_least_one(k)
     reader = StateReader(task, observation, notes, action, result, actions, checked_origins(origins))
     bodies = _Bodies(NamespaceTemplate(namespace), tuple(NamespaceTemplate(other) for other in also), reader, context, k, self_check)
     return MemoryNodes(
@@ -86,6 +89,16 @@ def fluxmem_nodes(
         commit_episode=_node("commit_episode", bodies.commit, mem, CHANNELS),
         route=route,
     )
+
+
+def check_memory(mem: object) -> None:
+    """Refuse what is no open memory, at once.
+
+    Raises:
+        ConfigError: `mem` is neither None nor a `FluxMem`.
+    """
+    if mem is not None and not hasattr(mem, "stages"):
+        raise ConfigError(f"mem is {mem if isinstance(mem, str) else type(mem).__name__!r}; give an open memory: FluxMem.open(...)")
 
 
 def route(state: Any) -> Route:

@@ -37,6 +37,8 @@ def acquire(address: str | Path, embeddings: str | Embeddings | None, config: Co
     Raises:
         ConfigError: the address is open in this process with other options. See `FluxMem.open` for the rest.
     """
+    if not isinstance(address, (str, Path)) or not str(address).strip():
+        raise ConfigError(f"the address is {address!r}; give a directory, or an address such as postgresql://user@host/db")
     embedder = resolve(embeddings)
     text = str(address)
     is_url = "://" in text

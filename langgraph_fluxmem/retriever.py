@@ -22,7 +22,8 @@ class FluxMemRetriever(BaseRetriever):
     """Facts of a memory as documents, best first: made by `FluxMem.as_retriever`.
 
     Each document has the fact's content, all its metadata unchanged, its id, and in ``metadata["fluxmem"]`` its score, its signals and the
-    id of the activation, for ``mem.learn``. ``retriever.invoke(query, k=3)`` overrides `k` for one call. Fields of the namespace come from
+    id of the activation. To learn from documents, recall what was asked and name those that served:
+    ``mem.learn(mem.recall(query), Feedback(outcome="success", used=[document.id]))``. ``retriever.invoke(query, k=3)`` overrides `k` for one call. Fields of the namespace come from
     the config of the call, or of the chain or graph it is made in; the recall is a run beneath the retriever's.
     """
 

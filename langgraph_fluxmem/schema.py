@@ -408,8 +408,14 @@ class Activation(BaseModel):
         """Score each admissible action in this situation, in the order given; see `Advice`.
 
         Raises:
+            InvalidContentError: `actions` is no list of texts and dicts.
             RuntimeError: this activation came from JSON and was not bound (``mem.activation(state)``).
         """
+        if isinstance(actions, (str, Mapping)):
+            raise InvalidContentError(f"advise() got one action, {actions!r:.100}; give a list of those that are admissible")
+        for action in actions:
+            if not isinstance(action, (str, dict)):
+                raise InvalidContentError(f"advise() got an action that is a {type(action).__name__}; actions are texts or dicts")
         if self._advisor is None:
             raise RuntimeError("this activation is not bound to a memory; get it with `mem.activation(state)` before `advise`")
         return self._advisor(self, actions)

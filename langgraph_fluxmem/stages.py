@@ -67,7 +67,7 @@ class Stages:
         return (
             yield from ingestion.remember(
                 documents,
-                namespace=check_namespace(namespace),
+                namespace=check_namespace(namespace, filled=True),
                 source=source,
                 provenance=provenance,
                 split_chars=self.config.split_chars,
@@ -104,10 +104,10 @@ class Stages:
         activation = Activation.begun(
             id=os.urandom(16).hex(),
             memory=self.memory,
-            namespace=check_namespace(namespace),
-            also=tuple(check_namespace(other) for other in also),
+            namespace=check_namespace(namespace, filled=True),
+            also=tuple(check_namespace(other, filled=True) for other in also),
             situation=situation,
-            k=_at_least_one(k),
+            k=at_least_one(k),
             repair=dict(repair or {}),
             preset=self.config.preset if preset is None else preset,
             signals=dict(signals or {}),
@@ -128,9 +128,12 @@ class Stages:
     ) -> Stage:
         """Repair an activation; without `again` only what was shown and used is noted. With an `attempt` and an outcome that is unknown the
         operators say how it went."""
+        if not isinstance(activation, Activation):
+            raise InvalidContentError(f"refine() got a {type(activation).__name__}; give the activation that `recall` returned")
+        _check_feedback(feedback, "refine")
         yield from refinement.check_ids(activation, (*feedback.used, *feedback.harmful), self.memory)
         if k is not None:
-            activation = activation.model_copy(update={"k": _at_least_one(k)})
+            activation = activation.model_copy(update={"k": at_least_one(k)})
         activation = activation.model_copy(update={"checked": None})
         if attempt is not None and feedback.outcome == "unknown":
             activation, feedback = yield from refinement.self_check(activation, feedback, attempt, self.operators)
@@ -145,6 +148,7 @@ class Stages:
     def learn(self, target: Activation | str, feedback: Feedback, *, namespace: Sequence[str] | None, provenance: Provenance) -> Stage:
         """Make feedback durable."""
         where = None if namespace is None else check_namespace(namespace)
+        _check_feedback(feedback, "learn")
         feedback = feedback.model_copy(update={"detail": self._cut(feedback.detail)})
         if isinstance(target, str):
             if not self.config.learning:
@@ -182,7 +186,7 @@ class Stages:
         return (
             yield from episodes.commit(
                 episode,
-                namespace=check_namespace(namespace),
+                namespace=check_namespace(namespace, filled=True),
                 provenance=provenance,
                 branch=branch,
                 above=above,
@@ -231,6 +235,11 @@ class Stages:
     @observed("undo")
     def undo(self, operation: str, *, cascade: bool) -> Stage:
         """Undo an operation by its id."""
+        if not isinstance(operation, str):
+            given = type(operation).__name__
+            raise InvalidContentError(
+                f"undo() got {given}; give the id of an operation: `.operation` of what a call returned, `.id` in `log()`"
+            )
         return (yield Undo(operation, cascade))
 
     def reset_learning(self, *, namespace: Sequence[str], provenance: Provenance) -> Stage:
@@ -286,7 +295,19 @@ def _query(query: object) -> str:
     return query
 
 
-def _at_least_one(k: object) -> int:
+def _check_feedback(feedback: object, call: str) -> None:
+    if not isinstance(feedback, Feedback):
+        raise FeedbackError(
+            f"{call}() got a {type(feedback).__name__} for feedback; give Feedback(outcome='success' or 'failure', used=[ids])"
+        )
+
+
+def at_least_one(k: object) -> int:
+    """`k`, if facts can be counted with it.
+
+    Raises:
+        ConfigError: it is no whole number of at least 1.
+    """
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise ConfigError(f"k is {k!r}; it is how many facts to return, a whole number of at least 1")
     return k

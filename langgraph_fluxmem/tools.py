@@ -10,6 +10,7 @@ from pydantic import Field
 
 from langgraph_fluxmem import context, execution
 from langgraph_fluxmem.namespaces import DEFAULT, NamespaceTemplate
+from langgraph_fluxmem.nodes import check_memory
 from langgraph_fluxmem.schema import Activation, Namespace
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ def memory_tools(mem: FluxMem, *, namespace: Sequence[str] = DEFAULT, also: Sequ
     quoted data: escaped and fenced, as in `Activation.context`.
 
     Raises:
-        InvalidNamespaceError: at once. UnresolvedNamespaceError: when a tool is called and a field has no value.
+        ConfigError, InvalidNamespaceError: at once. UnresolvedNamespaceError: when a tool is called and a field has no value.
     """
+    check_memory(mem)
     own, others = NamespaceTemplate(namespace), [NamespaceTemplate(other) for other in also]
 
     def where(template: NamespaceTemplate) -> Namespace:

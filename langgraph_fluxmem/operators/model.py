@@ -192,6 +192,8 @@ def _model(model: object) -> BaseChatModel:
         raise MissingExtraError(f"the model {model!r} needs a package: {_first_line(error)}") from None
     except ValueError as error:
         raise ConfigError(f"the model {model!r}: {_first_line(error)}") from None
+    except Exception as error:  # what a provider raises, for instance where its key is missing
+        raise ConfigError(f"the model {model!r} could not be made: {type(error).__name__}: {_first_line(error)}") from error
 
 
 def _said(raw: object) -> Sequence[BaseMessage]:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from langgraph_fluxmem.errors import ConfigError
+
 Matcher = Callable[[Mapping[str, Any]], bool]
 _KEY = re.compile(r"[A-Za-z0-9_.-]+")
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {"$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le}
@@ -22,7 +24,7 @@ def compiled(conditions: Mapping[str, Any] | None) -> Matcher | None:
     """A test of values for a filter; None when there is nothing to test.
 
     Raises:
-        ValueError: a key with other characters than letters, digits, ``_ . -``; an unknown operator.
+        ConfigError: a key with other characters than letters, digits, ``_ . -``; an unknown operator.
         TypeError: the filter is not a mapping.
     """
     if not conditions:
@@ -58,7 +60,7 @@ def equal(found: Any, expected: Any) -> bool:
 
 def _at(key: object, test: Callable[[Any], bool]) -> Matcher:
     if not isinstance(key, str) or not _KEY.fullmatch(key):
-        raise ValueError(f"Invalid filter key: {key!r}. Filter keys hold letters, digits, underscores, dots and hyphens only")
+        raise ConfigError(f"Invalid filter key: {key!r}. Filter keys hold letters, digits, underscores, dots and hyphens only")
     if "." not in key:
         return lambda value: test(value.get(key))
     path = key.split(".")
@@ -91,7 +93,7 @@ def _operation(name: object, operand: Any, where: str) -> Callable[[Any], bool]:
     if name == "$ne":
         return lambda found: not equal(found, operand)
     if not isinstance(name, str) or name not in _ORDERS:
-        raise ValueError(f"Unsupported operator: {name!r} for filter key {where!r}; expected one of {', '.join(_OPERATORS)}")
+        raise ConfigError(f"Unsupported operator: {name!r} for filter key {where!r}; expected one of {', '.join(_OPERATORS)}")
     before = _ORDERS[name]
     if _is_number(operand):
         return lambda found: _is_number(found) and before(found, operand)

@@ -113,7 +113,7 @@ def members(cls: type) -> list[str]:
 def vars_of(cls: type) -> list[str]:
     """Public members that our own classes define."""
     own = [base for base in cls.__mro__ if base.__module__.startswith("langgraph_fluxmem")]
-    return list(dict.fromkeys(name for base in own for name in vars(base) if not name.startswith("_") and name != "model_config"))
+    return list(dict.fromkeys(name for base in own for name in vars(base) if not name.startswith(("_", "model_"))))
 
 
 def page() -> str:

@@ -26,6 +26,7 @@ from langgraph_fluxmem import (
     FeedbackError,
     FluxMem,
     FluxMemError,
+    FluxMemMiddleware,
     ForeignMemoryError,
     InvalidContentError,
     InvalidNamespaceError,
@@ -36,6 +37,7 @@ from langgraph_fluxmem import (
     Situation,
     Step,
     UnknownIdError,
+    memory_tools,
 )
 
 HERE = ("memories",)
@@ -398,3 +400,74 @@ def test_the_log_names_operations_that_can_be_undone(mem: FluxMem) -> None:
     assert mem.recall("plan").facts[0].why.signals.get("served") is None
     mem.undo(undo.id)
     assert mem.recall("plan").facts[0].why.signals["served"] > 0
+
+
+# ------------------------------------------------------------------------------------------------------------------ likely mistakes
+def test_what_is_no_feedback_or_activation_is_told_so(mem: FluxMem) -> None:
+    mem.remember("Ada is on the team plan.")
+    activation = mem.recall("plan")
+    head = mem.engine.ledger.head()
+    for given in ({"outcome": "success"}, "success", None):
+        for call in (mem.learn, mem.refine):
+            with pytest.raises(FeedbackError, match=r"Feedback\(outcome="):
+                call(activation, given)  # type: ignore[arg-type]
+    with pytest.raises(InvalidContentError, match=r"refine\(\) got a str"):
+        mem.refine("plan", Feedback(outcome="failure"))  # type: ignore[arg-type]
+    with pytest.raises(UnknownIdError, match="the activation itself"):
+        mem.learn(activation.id, Feedback(outcome="success"))
+    applied = mem.learn(activation, Feedback(outcome="success"))
+    with pytest.raises(InvalidContentError, match=r"\.operation"):
+        mem.undo(applied)  # type: ignore[arg-type]
+    assert mem.engine.ledger.head() == head + 1
+
+
+def test_actions_are_a_list_of_texts_and_dicts(mem: FluxMem) -> None:
+    activation = mem.recall("open the door")
+    for given in ("open door", {"op": "click"}):
+        with pytest.raises(InvalidContentError, match="give a list"):
+            activation.advise(given)  # type: ignore[arg-type]
+    with pytest.raises(InvalidContentError, match="texts or dicts"):
+        activation.advise(["open door", 7])  # type: ignore[list-item]
+
+
+def test_a_template_that_nothing_fills_in_is_refused(mem: FluxMem) -> None:
+    template = ("{user_id}", "memories")
+    for call in (
+        lambda: mem.remember("a", namespace=template),
+        lambda: mem.recall("a", namespace=template),
+        lambda: mem.recall("a", also=[template]),
+        lambda: mem.commit(Episode(task="a"), namespace=template),
+    ):
+        with pytest.raises(InvalidNamespaceError, match="user_id"):
+            call()
+    assert mem.log() == []
+    mem.store.put(template, "k", {"text": "a store takes any label"})
+
+
+def test_faces_refuse_at_once_what_cannot_work(mem: FluxMem) -> None:
+    for build in (
+        lambda: mem.nodes(k=0),
+        lambda: FluxMemMiddleware(mem, k=0),
+        lambda: FluxMemMiddleware("memory/"),  # type: ignore[arg-type]
+        lambda: memory_tools("memory/"),  # type: ignore[arg-type]
+        lambda: mem.as_retriever(k=0),
+        lambda: mem.as_retriever(filter={"a": 1}),
+        lambda: mem.store.search(("a",), filter={"a": {"$like": "b"}}),
+    ):
+        with pytest.raises(ConfigError):
+            build()
+
+
+@pytest.mark.parametrize("address", [None, "", "  ", 7])
+def test_an_address_that_is_none_makes_nothing(address: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="the address is"):
+        FluxMem.open(address)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_cannot_be_made_is_told_so(mem: FluxMem, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
+        monkeypatch.delenv(key, raising=False)
+    with pytest.raises(ConfigError, match="could not be made: OpenAIError"):
+        mem.consolidate(model="openai:gpt-4.1-mini")
