@@ -125,7 +125,7 @@ class Transaction:
 class _Job(Generic[T]):
     run: Callable[[Any], T]
     foresee: Callable[[Transaction], None] | None = None
-    """It asks beforehand what it will have to know; such a job refuses, if it does, before it writes."""
+    """It asks beforehand what the job will have to know."""
     outside: bool = False
     """It gets the session, outside of any transaction."""
     future: Future[T] = field(default_factory=Future)
@@ -156,8 +156,8 @@ class Writer:
     def submit(self, run: Callable[[Any], T], *, foresee: Callable[[Transaction], None] | None = None, outside: bool = False) -> Future[T]:
         """Queue a job. It may be run twice (the first transaction having failed as a whole, or a server having gone away while it committed),
         so it acts on the transaction only, and finds out what is there already; with `outside` it is run once, alone, on the session without
-        a transaction. With `foresee`, which a server's answers are awaited for together with those of other jobs, it must refuse, where it
-        does, before it writes anything.
+        a transaction. `foresee` asks a server what the job will have to know, together with what other jobs ask; such a job has no savepoint
+        there: where it fails after it wrote something, the jobs of its transaction are run again one by one.
 
         Raises:
             ClosedError: the writer was closed.
@@ -242,11 +242,12 @@ class Writer:
     def _tend(self) -> None:
         while self._tended <= self._entries:
             self._tended *= 2
-        session = self._connected()
-        try:
-            self._database.tend(session, self._entries)
-        except session.error:  # a matter of speed; a connection that was lost is replaced when it is next needed
-            self._abandon(session)
+        session = self._session
+        if session is not None:
+            try:
+                self._database.tend(session, self._entries)
+            except session.error:  # a matter of speed; a connection that was lost is replaced when it is next needed
+                self._abandon(session)
 
     def _transacted(self, jobs: list[_Job[Any]], *, alone: bool) -> list[tuple[Any, Exception | None]]:
         """The outcomes of a transaction; it is made again while the server is away."""
