@@ -55,11 +55,11 @@ class Stopwatch:
 
 def _wrap_parts(watch: Stopwatch, signals: list[Any]) -> None:
     from langgraph_fluxmem import activation, bench, context, engine, formation
+    from langgraph_fluxmem.bodies import Bodies
     from langgraph_fluxmem.embeddings import Embedder
     from langgraph_fluxmem.index.projections import Projections
     from langgraph_fluxmem.index.view import NamespaceView
     from langgraph_fluxmem.learned import Learned
-    from langgraph_fluxmem.ledger import Ledger
 
     for owner, name, part in (
         (engine.Engine, "run", "stage, drivers, what is left"),
@@ -70,7 +70,8 @@ def _wrap_parts(watch: Stopwatch, signals: list[Any]) -> None:
         (activation, "_experience", "past episodes and skills"),
         (Embedder, "embed", "embedding (looked up)"),
         (Projections, "view", "views: catch up"),
-        (Ledger, "bodies", "texts of the facts found"),
+        (Bodies, "read", "texts of the facts found"),
+        (engine._Heads, "of", "log position"),
         (formation, "fact_of", "texts of the facts found"),
         (formation, "recalled_fact", "result objects"),
         (formation, "_candidates", "candidates: union"),
