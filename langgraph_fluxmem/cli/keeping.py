@@ -15,7 +15,7 @@ import typer
 from langgraph_fluxmem.cli import show
 from langgraph_fluxmem.cli.options import AsJson, Directory, Embedding
 from langgraph_fluxmem.cli.place import argument_of, existing, holds_memory, namespace_of, opened
-from langgraph_fluxmem.errors import ConfigError
+from langgraph_fluxmem.errors import ConfigError, InvalidContentError
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")]
@@ -218,7 +218,11 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _embedding_in(file: str) -> str | None:
-    """The `embeddings` argument that fits an export."""
+    """The `embeddings` argument that fits an export.
+
+    Raises:
+        InvalidContentError: it is none, so that no memory is made for it.
+    """
     from langgraph_fluxmem.moving.exporting import opened as reading  # noqa: PLC0415
 
     with reading(Path(file), "r") as lines:
@@ -226,6 +230,6 @@ def _embedding_in(file: str) -> str | None:
             try:
                 embedding = json_.loads(line).get("embedding")
             except (ValueError, AttributeError):
-                return None  # the import says what is wrong with it
+                break
             return argument_of(str(embedding[0])) if embedding else None
-    return None
+    raise InvalidContentError(f"{file} is no export: its first line is no JSON object; give what `fluxmem export` wrote")

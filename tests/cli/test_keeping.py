@@ -100,3 +100,12 @@ def test_the_shell_completes() -> None:
         [sys.executable, "-m", "langgraph_fluxmem", "--show-completion", "bash"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, "_COMPLETE" in done.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("text", ["", "root:x:0:0\n", "[1]\n"])
+def test_what_is_no_export_makes_no_memory(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text(text)
+    status, _, err = run(capsys, "import", str(tmp_path / "file"), str(tmp_path / "new"))
+    assert (status, err.count("\n")) == (1, 1)
+    assert "is no export" in err
+    assert not (tmp_path / "new").exists()
