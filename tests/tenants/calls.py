@@ -17,6 +17,7 @@ from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.runnables import RunnableLambda
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import MessagesState
 from langgraph.store.base import GetOp, ListNamespacesOp, MatchCondition, PutOp, SearchOp
@@ -178,6 +179,18 @@ def _consolidate(house: House, who: str, chance: random.Random) -> Any:
     return report, str(report), told
 
 
+@call("shorten")
+def _shorten(house: House, who: str, chance: random.Random) -> Any:
+    told: list[Any] = []
+
+    def replay(given: Any) -> bool:
+        told.append(given)
+        return chance.random() < 0.5
+
+    tried = chance.choice(house.episodes[who] or ["none"])
+    return house.mem.shorten(tried, RunnableLambda(replay), namespace=SPACES[who]), told
+
+
 @call("undo")
 def _undo(house: House, who: str, chance: random.Random) -> Any:
     return house.mem.undo(chance.choice(house.operations[who] or ["none"]), cascade=chance.random() < 0.5)
@@ -235,7 +248,7 @@ def _here(name: str) -> None:
     CALLS[name] = lambda house, who, chance: getattr(house.mem, name)(namespace=SPACES[who])
 
 
-for plain in ("topics", "notes", "log", "reset_learning"):
+for plain in ("topics", "notes", "log", "reset_learning", "rehearsals"):
     _here(plain)
 CALLS["quarantine"] = lambda house, who, chance: house.mem.quarantine(namespace=SPACES[who], decided=True)
 CALLS["release"] = lambda house, who, chance: house.mem.release(_items(house, who, chance), namespace=SPACES[who])
