@@ -32,6 +32,8 @@ COMMON = 10
 """Tasks from which on half of their mean is taken for what all have in common."""
 COMPETITION = 8
 """Exponent of a past task's likeness relative to that of the nearest one: how little those behind it count."""
+LEAST = 0.01
+"""Where even the nearest of past tasks is less alike than this, none has anything to say."""
 NEGLIGIBLE = 1e-3
 """Likeness below this is none."""
 SAME = 0.97
@@ -40,6 +42,11 @@ _FAR = NEGLIGIBLE ** (1 / (1 + COMPETITION))
 """Share of the nearest task's likeness below which it is negligible."""
 _GRAIN = 2.0**20
 """The sum of vectors is kept in multiples of 1 / this, so that it is exact, whatever the order."""
+
+
+_Common = tuple[NDArray[np.float32], float, NDArray[np.float64], NDArray[np.float64], float, float]
+"""What all tasks have in common (d,), its squared length, the tasks' products with it (m,), their lengths (m,) without it, and the least of
+both."""
 
 
 class Near(NamedTuple):
@@ -61,7 +68,7 @@ class Tasks:
         self.names: list[str] = []
         self._matrix: NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self._sum: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._common: tuple[NDArray[np.float32], float, NDArray[np.float64], NDArray[np.float64]] | None = None
+        self._common: _Common | None = None
         self._words: dict[str, int] = {}
         self._holders: list[array[int]] = []
         self._pairs: tuple[array[int], array[int]] = (array("q"), array("q"))
@@ -104,15 +111,17 @@ class Tasks:
         if not len(self):
             return NOBODY
         shared = self._shared(words)
+        cosine = self.vectors @ vector
+        if float(shared.max()) ** SHARP + self._most_meaning(vector, float(cosine.max())) < LEAST:
+            return NOBODY
         alike = np.sqrt(shared)
         alike *= shared
         alike *= shared
-        cosine = self.vectors @ vector
         meaning = self._meaning(vector, cosine)
         meaning *= 1 - alike
         alike += meaning
         nearest = float(alike.max())
-        if nearest < NEGLIGIBLE:
+        if nearest < LEAST:
             return NOBODY
         tasks = (alike >= nearest * _FAR).nonzero()[0]
         of = alike[tasks]
@@ -123,7 +132,7 @@ class Tasks:
 
     def _meaning(self, vector: Vector, cosine: NDArray[np.float32]) -> NDArray[np.float64]:
         """(m,) what the tasks' vectors say to a task (d,) that they have this `cosine` (m,) with, in [0, `MEANT`]."""
-        common, square, along, lengths = self._shared_by_all()
+        common, square, along, lengths, _, _ = self._shared_by_all()
         own = float(vector @ common)
         scale = 1 / ((1 - UNLIKE) * math.sqrt(max(1 - 2 * own + square, 1e-6)))
         beyond = cosine - along
@@ -136,18 +145,27 @@ class Tasks:
         beyond *= MEANT
         return beyond
 
-    def _shared_by_all(self) -> tuple[NDArray[np.float32], float, NDArray[np.float64], NDArray[np.float64]]:
-        """What all tasks have in common (d,), its squared length, the tasks' products with it (m,), their lengths (m,) without it."""
+    def _most_meaning(self, vector: Vector, cosine: float) -> float:
+        """No less than `_meaning` says of any task, where none has more than this `cosine`."""
+        common, square, _, _, least, shortest = self._shared_by_all()
+        own = float(vector @ common)
+        length = shortest * math.sqrt(max(1 - 2 * own + square, 1e-6))
+        beyond = ((cosine - least - own + square) / length - UNLIKE) / (1 - UNLIKE)
+        return MEANT * min(max(beyond, 0.0), 1.0) ** 2
+
+    def _shared_by_all(self) -> _Common:
+        """What all tasks have in common, as `_Common`."""
         if self._common is None:
             common = (self._sum / (_GRAIN * (len(self) + COMMON))).astype(np.float32)
             square, along = float(common @ common), (self.vectors @ common).astype(np.float64)
-            self._common = common, square, along, np.sqrt(np.maximum(1 - 2 * along + square, 1e-6))
+            lengths = np.sqrt(np.maximum(1 - 2 * along + square, 1e-6))
+            self._common = common, square, along, lengths, float(along.min()), float(lengths.min())
         return self._common
 
     def _shared(self, words: Iterable[str]) -> NDArray[np.float64]:
         """(m,) overlap of the tasks' sets of words with this one, each word weighted by how few tasks have it, in [0, 1]: the cosine, and by
         `WITHIN` the share of these words that a task holds."""
-        rarities, unseen, lengths = self._rarities()
+        rarities, unseen, per_length = self._rarities()
         columns, held = self._words, self._held
         holders: list[NDArray[np.int64]] = []
         squares: list[NDArray[np.float64]] = []
@@ -164,7 +182,9 @@ class Tasks:
         if not holders:
             return np.zeros(len(self))
         shared = np.bincount(np.concatenate(holders), np.concatenate(squares), len(self))
-        shared *= (1 - WITHIN) / (math.sqrt(square) * lengths + 1e-12) + WITHIN / (square + 1e-12)
+        worth = per_length * (1 / (math.sqrt(square) + 1e-12))
+        worth += WITHIN / (square + 1e-12)
+        shared *= worth
         return np.minimum(shared, 1.0, out=shared)
 
     def _holding(self, column: int, weight: float) -> tuple[float, NDArray[np.int64], NDArray[np.float64]]:
@@ -174,12 +194,13 @@ class Tasks:
         return found
 
     def _rarities(self) -> tuple[list[float], float, NDArray[np.float64]]:
-        """Weight of each word, of a word that no task holds, and length of each task in these weights."""
+        """Weight of each word, of a word that no task holds, and what the cosine of words is worth for each task (m,): 1 - `WITHIN` by its length in these
+        weights."""
         if self._weights is None:
             of = _rarity(np.array([len(holders) for holders in self._holders], dtype=np.float64), len(self))
             rows, columns = np.array(self._pairs[0], dtype=np.int64), np.array(self._pairs[1], dtype=np.int64)
             lengths = np.sqrt(np.bincount(rows, weights=np.square(of[columns]), minlength=len(self)))
-            self._weights = of.tolist(), float(_rarity(np.zeros(1), len(self))[0]), lengths
+            self._weights = of.tolist(), float(_rarity(np.zeros(1), len(self))[0]), (1 - WITHIN) / (lengths + 1e-12)
         return self._weights
 
 
