@@ -54,7 +54,8 @@ def shorten(episode: str, replay: Replay, *, namespace: Namespace, provenance: P
         UnknownIdError: no episode of that id that something was learned from. FeedbackError: what the replay returned says nothing.
     """
     learned = yield LearnedOf(namespace)
-    row: NodeRow | None = next((row for row in reversed(learned.episodes.values()) if row.body and row.body.get("id") == episode), None)
+    episodes: list[NodeRow] = list(learned.episodes.values())  # at once: another thread may add to them
+    row = next((row for row in reversed(episodes) if row.body and row.body.get("id") == episode), None)
     if row is None:
         raise UnknownIdError(f"no episode {episode!r} is committed in {namespace!r}; give the id that it was committed under")
     body: Mapping[str, Any] = row.body or {}
