@@ -32,6 +32,8 @@ COMMON = 10
 """Tasks from which on half of their mean is taken for what all have in common."""
 COMPETITION = 8
 """Exponent of a past task's likeness relative to that of the nearest one: how little those behind it count."""
+ANOTHER_WORLD = 0.2
+"""Where no past task has a cosine of this, none has anything to say: words that are shared all the same are shared by accident."""
 LEAST = 0.01
 """Where even the nearest of past tasks is less alike than this, none has anything to say."""
 NEGLIGIBLE = 1e-3
@@ -73,7 +75,7 @@ class Tasks:
         self._holders: list[array[int]] = []
         self._pairs: tuple[array[int], array[int]] = (array("q"), array("q"))
         self._weights: tuple[list[float], float, NDArray[np.float64]] | None = None
-        self._held: dict[int, tuple[float, NDArray[np.int64], NDArray[np.float64]]] = {}
+        self._held: dict[int, tuple[float, NDArray[np.int64]]] = {}
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -110,9 +112,12 @@ class Tasks:
         """The past tasks that have something to say of a task (d,) of these words."""
         if not len(self):
             return NOBODY
-        shared = self._shared(words)
         cosine = self.vectors @ vector
-        if float(shared.max()) ** SHARP + self._most_meaning(vector, float(cosine.max())) < LEAST:
+        nearest = float(cosine.max())
+        if nearest < ANOTHER_WORLD:
+            return NOBODY
+        shared = self._shared(words)
+        if float(shared.max()) ** SHARP + self._most_meaning(vector, nearest) < LEAST:
             return NOBODY
         alike = np.sqrt(shared)
         alike *= shared
@@ -168,29 +173,28 @@ class Tasks:
         rarities, unseen, per_length = self._rarities()
         columns, held = self._words, self._held
         holders: list[NDArray[np.int64]] = []
-        squares: list[NDArray[np.float64]] = []
+        squares: list[float] = []
         square = 0.0
         for word in dict.fromkeys(words):
             column = columns.get(word)
             if column is None:
                 square += unseen * unseen
                 continue
-            of, tasks, each = held.get(column) or self._holding(column, rarities[column])
+            of, tasks = held.get(column) or self._holding(column, rarities[column])
             square += of
             holders.append(tasks)
-            squares.append(each)
+            squares.append(of)
         if not holders:
             return np.zeros(len(self))
-        shared = np.bincount(np.concatenate(holders), np.concatenate(squares), len(self))
+        shared = np.bincount(np.concatenate(holders), np.array(squares).repeat([len(tasks) for tasks in holders]), len(self))
         worth = per_length * (1 / (math.sqrt(square) + 1e-12))
         worth += WITHIN / (square + 1e-12)
         shared *= worth
         return np.minimum(shared, 1.0, out=shared)
 
-    def _holding(self, column: int, weight: float) -> tuple[float, NDArray[np.int64], NDArray[np.float64]]:
-        """Of a word: the square of its weight, the tasks that hold it, in order, and that square for each of them."""
-        tasks = np.array(self._holders[column], dtype=np.int64)
-        found = self._held[column] = (weight * weight, tasks, np.full(len(tasks), weight * weight))
+    def _holding(self, column: int, weight: float) -> tuple[float, NDArray[np.int64]]:
+        """Of a word: the square of its weight, and the tasks that hold it, in order."""
+        found = self._held[column] = (weight * weight, np.array(self._holders[column], dtype=np.int64))
         return found
 
     def _rarities(self) -> tuple[list[float], float, NDArray[np.float64]]:

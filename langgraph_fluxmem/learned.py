@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,7 +29,7 @@ from langgraph_fluxmem.schema import (
     Vector,
 )
 from langgraph_fluxmem.skills import SkillBook, recall_skills
-from langgraph_fluxmem.text import content_hash, terms
+from langgraph_fluxmem.text import content_hash, distinct_terms
 from langgraph_fluxmem.weighing import SignalWeights, Weights
 
 if TYPE_CHECKING:
@@ -200,12 +200,12 @@ class Learned:
         if not len(self.links):
             return NOTHING_SERVED
         with self._lock:
-            return self.links.served(vector, terms(task))
+            return self.links.served(vector, _words(task))
 
     def links_behind(self, vector: Vector, task: str, nodes: Sequence[str]) -> dict[str, list[tuple[str, float, float, float]]]:
         """Node -> the past tasks that speak for or against it for this one; see `links.TaskLinks.behind`."""
         with self._lock:
-            return self.links.behind(vector, terms(task), nodes)
+            return self.links.behind(vector, _words(task), nodes)
 
     def steps_behind(self, situation: Situation, task_vector: Vector | None) -> dict[str, list[tuple[str, float]]]:
         """Template key -> the past steps whose evidence is summed for it; see `learning.steps_behind`."""
@@ -234,3 +234,8 @@ class Learned:
         if own.episodes.keys() != fresh.episodes.keys():
             lines.append(f"learned: episodes of {where} differ from the ledger; rebuild('learned') mends it")
         return lines
+
+
+def _words(task: str) -> Iterator[str]:
+    """The words of a task, worked out when the first of them is wanted."""
+    yield from distinct_terms(task)

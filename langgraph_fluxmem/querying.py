@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from math import log1p
-from types import MappingProxyType
 
 from langgraph_fluxmem.dates import spelt
 from langgraph_fluxmem.index.view import NamespaceView
@@ -28,7 +27,7 @@ def asked_terms(text: str, view: NamespaceView, languages: tuple[str, ...]) -> M
     Without further languages that is how often it occurs. Dates are spelt out.
     """
     if not languages:
-        return _counted(text)
+        return counted_terms(spelt(text))
     weights: dict[str, float] = {}
     for times, variants in _forms(text, languages):
         held = {variant: df for variant in variants if (df := view.df(variant))}
@@ -37,11 +36,6 @@ def asked_terms(text: str, view: NamespaceView, languages: tuple[str, ...]) -> M
             weights[variant] = weights.get(variant, 0.0) + times * together / _idf(df, view.size)
         weights.setdefault(variants[0], float(times))
     return weights
-
-
-@lru_cache(maxsize=256)
-def _counted(text: str) -> Mapping[str, int]:
-    return MappingProxyType(counted_terms(spelt(text)))
 
 
 @lru_cache(maxsize=256)

@@ -3,7 +3,7 @@
 from langgraph_fluxmem.text.function_words import ENGLISH as STOP_WORDS
 from langgraph_fluxmem.text.languages import MARKED, language_of
 from langgraph_fluxmem.text.pieces import QUESTION, check_text, content_hash, is_question, split
-from langgraph_fluxmem.text.terms import VERSION, counted_terms, index_terms, mark_of, query_terms, surfaces, terms
+from langgraph_fluxmem.text.terms import VERSION, counted_terms, distinct_terms, index_terms, mark_of, query_terms, surfaces, terms
 
 __all__ = [
     "MARKED",
@@ -13,6 +13,7 @@ __all__ = [
     "check_text",
     "content_hash",
     "counted_terms",
+    "distinct_terms",
     "index_terms",
     "is_question",
     "language_of",

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 
 from langgraph_fluxmem.text.languages import DEFAULT, MARKED, language_of
 from langgraph_fluxmem.text.stemming import LATIN_SCRIPT, SNOWBALL, STEMMED, folded, is_function_word, script_of, stem_latin, stem_other
@@ -94,7 +95,14 @@ def query_terms(text: str, languages: Sequence[str] = ()) -> list[tuple[int, tup
     return [(times, forms) for forms, times in counted.items()]
 
 
-def counted_terms(text: str) -> dict[str, int]:
+def distinct_terms(text: str) -> Iterable[str]:
+    """The `terms` of a text, each once."""
+    tokens, _ = _tokens(text)
+    return counted_terms(text) if language_of(tokens) == DEFAULT else terms(text)
+
+
+@lru_cache(maxsize=64)
+def counted_terms(text: str) -> Mapping[str, int]:
     """How often a query has each of its terms by the rules of the default language alone: the same as `query_terms` without `languages`, in a
     third of the time. What the index has stemmed is not stemmed again."""
     tokens, wholes = _tokens(text)
@@ -104,7 +112,7 @@ def counted_terms(text: str) -> dict[str, int]:
             counted[term] = counted.get(term, 0) + 1
     for whole in wholes:
         counted[whole] = counted.get(whole, 0) + 1
-    return counted
+    return MappingProxyType(counted)
 
 
 def mark_of(language: str) -> str:

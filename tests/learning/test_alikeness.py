@@ -24,3 +24,10 @@ def test_where_no_task_can_be_alike_nothing_more_is_worked_out(seed, monkeypatch
     for found, each in zip(short, asked, strict=True):
         whole = tasks.near(*each)
         assert (found.tasks.tolist(), found.alike.tolist()) == (whole.tasks.tolist(), whole.alike.tolist())
+
+
+def test_what_no_task_is_near_to_in_meaning_has_nothing_in_common_but_words():
+    tasks = Tasks()
+    tasks.add("e1", unit(np.array([1.0, 0.0])), ["plan", "tea"])
+    assert len(tasks.near(unit(np.array([0.1, 1.0])), ["plan", "tea"]).tasks) == 0
+    assert len(tasks.near(unit(np.array([0.4, 1.0])), ["plan", "tea"]).tasks) == 1

@@ -57,7 +57,7 @@ def test_what_all_tasks_have_in_common_makes_none_alike():
 def test_fewer_words_for_the_same_are_more_alike_than_more_words():
     tasks = [("e1", unit(1, 0), ("plan", "tea", "kayak")), *((f"e{at}", unit(1, 0), (f"w{at}",)) for at in range(2, 9))]
     made = links(("f1:a", "e1", "progress", 1.0), tasks=tasks)
-    fewer, more = (made.served(unit(0, 1), words).get("f1", 0.0) for words in (["plan", "tea"], ["plan", "tea", "kayak", "loom"]))
+    fewer, more = (made.served(unit(1, 2), words).get("f1", 0.0) for words in (["plan", "tea"], ["plan", "tea", "kayak", "loom"]))
     assert 1 > fewer > 0.6 > more > 0.3
 
 
