@@ -50,7 +50,8 @@ def test_every_failure_can_be_seen_again(name):
         thread.start()
     for thread in threads:
         thread.join()
-    alone = [rule for rule in passed if not raises(wanted[rule])]  # times to live are short: on a busy machine they end before they are looked at
+    # times to live are short: on a busy machine they end before they are looked at
+    alone = [rule for rule in passed if not raises(wanted[rule])]
     assert alone == []
 
 
