@@ -119,7 +119,7 @@ class Tasks:
         shared = self._shared(words)
         if float(shared.max()) ** SHARP + self._most_meaning(vector, nearest) < LEAST:
             return NOBODY
-        alike = np.sqrt(shared)
+        alike = np.sqrt(shared)  # to the power of SHARP, in the time of two products
         alike *= shared
         alike *= shared
         meaning = self._meaning(vector, cosine)
@@ -137,12 +137,11 @@ class Tasks:
 
     def _meaning(self, vector: Vector, cosine: NDArray[np.float32]) -> NDArray[np.float64]:
         """(m,) what the tasks' vectors say to a task (d,) that they have this `cosine` (m,) with, in [0, `MEANT`]."""
-        common, square, along, lengths, _, _ = self._shared_by_all()
-        own = float(vector @ common)
-        scale = 1 / ((1 - UNLIKE) * math.sqrt(max(1 - 2 * own + square, 1e-6)))
+        _, _, along, lengths, _, _ = self._shared_by_all()
+        rest, length = self._without_common(vector)
         beyond = cosine - along
-        beyond += square - own
-        beyond *= scale / lengths
+        beyond += rest
+        beyond *= 1 / ((1 - UNLIKE) * length) / lengths
         beyond -= UNLIKE / (1 - UNLIKE)
         np.maximum(beyond, 0.0, out=beyond)
         np.minimum(beyond, 1.0, out=beyond)
@@ -152,11 +151,17 @@ class Tasks:
 
     def _most_meaning(self, vector: Vector, cosine: float) -> float:
         """No less than `_meaning` says of any task, where none has more than this `cosine`."""
-        common, square, _, _, least, shortest = self._shared_by_all()
-        own = float(vector @ common)
-        length = shortest * math.sqrt(max(1 - 2 * own + square, 1e-6))
-        beyond = ((cosine - least - own + square) / length - UNLIKE) / (1 - UNLIKE)
+        _, _, _, _, least, shortest = self._shared_by_all()
+        rest, length = self._without_common(vector)
+        beyond = ((cosine - least + rest) / (shortest * length) - UNLIKE) / (1 - UNLIKE)
         return MEANT * min(max(beyond, 0.0), 1.0) ** 2
+
+    def _without_common(self, vector: Vector) -> tuple[float, float]:
+        """Of a task (d,): what its product with another one, less that one's with what all have in common, lacks of the product without it;
+        and its length without it."""
+        common, square, *_ = self._shared_by_all()
+        own = float(vector @ common)
+        return square - own, math.sqrt(max(1 - 2 * own + square, 1e-6))
 
     def _shared_by_all(self) -> _Common:
         """What all tasks have in common, as `_Common`."""

@@ -133,12 +133,6 @@ class TaskLinks:
         """Episode ids and their task vectors (m, d)."""
         return self._tasks.names, self._tasks.vectors
 
-    def likeness(self, vector: Vector, words: Iterable[str]) -> NDArray[np.float64]:
-        """(m,) how much each past task has to say of a task with this vector (d,) and these words, in [0, 1]."""
-        near, alike = self._tasks.near(vector, words), np.zeros(len(self._tasks))
-        alike[near.tasks] = near.alike
-        return alike
-
     def served(self, vector: Vector, words: Iterable[str] = ()) -> Served:
         """Fact node -> score in [-1, 1] for a task (d,) of these words: evidence for less evidence against, each by how alike its task is.
 

@@ -69,7 +69,7 @@ def extend(tx: Transaction, name: str, owner: str, ttl: float) -> bool:
     found = tx.session.one(_FIND, {"name": name})
     if found is None or found[0] != owner:
         return False
-    tx.session.run(_EXTEND, {"b_name": name, "until": tx.now() + seconds})
+    tx.session.write(_EXTEND, {"b_name": name, "until": tx.now() + seconds})
     return True
 
 

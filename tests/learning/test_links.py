@@ -32,7 +32,9 @@ def test_served_is_the_sum_over_evidence_weighed_by_how_like_the_tasks_are(rows,
         links.add_task(f"e{number}", vector)
     for task, fact, channel, weight in rows:
         assert links.add(f"f{fact}:v1", f"e{task}", channel, weight)
-    alike = links.likeness(vectors[asked], ())
+    alike = np.zeros(len(vectors))
+    near = links._tasks.near(vectors[asked], ())
+    alike[near.tasks] = near.alike
     expected: dict[str, float] = {}
     for task, fact, channel, weight in rows:
         sign = -1 if channel == "failure" else 1
