@@ -76,6 +76,7 @@ class Engine:
     def run(self, stage: Stage) -> Any:
         """Drive a stage to its result, answering each request here; what a request raises is raised inside the stage."""
         self._check_open()
+        self.projections.called()
         answer: Any = None
         failure: Exception | None = None
         heads = _Heads(self.ledger)
@@ -100,6 +101,7 @@ class Engine:
     async def arun(self, stage: Stage) -> Any:
         """The same for asyncio: embeddings and writes are awaited, everything else that may block runs in a worker thread."""
         self._check_open()
+        self.projections.called()
         answer: Any = None
         failure: Exception | None = None
         heads = _Heads(self.ledger)

@@ -4,6 +4,9 @@ A local folder is opened by whoever holds ``chroma.lock``, as long as it is open
 lease of the ledger that it gives back when it has followed: after a write the collection is at the log's head within `LONGEST` and a turn
 of the others, and `LEASE` later where the one whose turn it was has died. Recall does not wait for any of that: what came after the cursor,
 and all where Chroma is away, the exact tier knows.
+
+A local Chroma lives in this process, and holds the interpreter's lock while it writes: a millisecond for each vector, in which nothing else
+gets on. So calls go first (`_give_way`): it writes in moments without any, and where there is none, every now and then.
 """
 
 from __future__ import annotations
@@ -43,6 +46,11 @@ STALL = 60.0
 """Seconds without a finished batch after which a wait without a timeout gives up."""
 SMALL_PART = 8
 """A namespace with less than one in so many of Chroma's vectors is scanned instead."""
+QUIET = 0.2
+"""Seconds after a call from which on there is none."""
+UNHURRIED, NEEDED = 50, 1
+"""How many times as long as its last batch took a local Chroma waits for a moment without calls, before it writes the next one all the same:
+where no search asks it, and where one has."""
 FAREWELL = 10.0
 """Seconds `close` waits for the batch at hand."""
 
@@ -67,7 +75,7 @@ class ChromaFollower:
     def __init__(self, ledger: Ledger, place: Path | str, *, notice: Callable[[str], None]) -> None:
         self._ledger, self._notice = ledger, notice
         self._lock = FileLock(place / "chroma.lock") if isinstance(place, Path) else None
-        self._sync = ChromaSync(ledger, place / FOLDER if isinstance(place, Path) else place, notice=notice, check=self._check_stop)
+        self._sync = ChromaSync(ledger, place / FOLDER if isinstance(place, Path) else place, notice=notice, check=self._between_batches)
         self._at_exit = _closing(weakref.ref(self))
         self._owner = uuid.uuid4().hex
         self._token: int | None = None
@@ -78,6 +86,9 @@ class ChromaFollower:
         self._hurry = False
         self._opening = False
         self._wanted = False
+        self._needed = False
+        self._waiting = 0
+        self._called = self._written = 0.0
         self._refill = False
         self._anew = False
         self._failed_in_use = False
@@ -98,8 +109,13 @@ class ChromaFollower:
         if self._sync.behind():
             self.poke()
 
+    def called(self) -> None:
+        """The memory is used now: see `_give_way`."""
+        self._called = time.monotonic()
+
     def poke(self, *, hurry: bool = False) -> None:
         """Something was written: follow soon (at once with `hurry`). Never blocks."""
+        self.called()
         with self._state:
             if self._stop.is_set():
                 return
@@ -116,7 +132,15 @@ class ChromaFollower:
 
         Without a timeout it waits as long as batches get done, at least one a minute.
         """
-        head = self._ledger.head()
+        with self._state:
+            self._waiting += 1
+        try:
+            return self._flushed(self._ledger.head(), timeout)
+        finally:
+            with self._state:
+                self._waiting -= 1
+
+    def _flushed(self, head: int, timeout: float | None) -> bool:
         deadline = time.monotonic() + (STALL if timeout is None else timeout)
         with self._state:
             beats = self._beats
@@ -145,7 +169,7 @@ class ChromaFollower:
         namespace is so small a part of it that scanning is quicker.
         """
         store = self._sync.store
-        self._wanted = True
+        self._wanted = self._needed = True
         if store is None or self.trouble is not None or self._failed_in_use or self._refill:
             self.poke()
             return None
@@ -276,7 +300,7 @@ class ChromaFollower:
             self._check_turn()
             if self._others_followed():
                 return
-        more = True
+        more, self._written = True, time.monotonic()
         while more:
             self._hold_lease()
             refill, doubted = self._refill, self._doubted
@@ -384,9 +408,27 @@ class ChromaFollower:
             self._again_at = time.monotonic() + self._pause
 
     def _check_stop(self) -> None:
-        self._beats += 1
         if self._stop.is_set():
             raise _StoppedError
+
+    def _between_batches(self) -> None:
+        self._beats += 1
+        if self._lock is not None:
+            self._give_way()
+        self._check_stop()
+
+    def _give_way(self) -> None:
+        """Wait for a moment without calls, unless somebody waits for what is to be written."""
+        begun = time.monotonic()
+        most = (NEEDED if self._needed else UNHURRIED) * (begun - self._written)
+        with self._state:
+            while not (self._stop.is_set() or self._waiting):
+                now = time.monotonic()
+                left = min(begun + most - now, self._called + QUIET - now)
+                if left <= 0:
+                    break
+                self._state.wait(left)
+        self._written = time.monotonic()
 
     def _in_time(self, call: Callable[[], T]) -> T:
         """The result of `call`; a server that does not answer in time is away."""

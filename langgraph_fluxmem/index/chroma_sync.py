@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langgraph_fluxmem.index.chroma import (
-    BATCH,
+    WRITTEN,
     ChromaStore,
     Marker,
     folder_fault,
@@ -260,9 +260,9 @@ class ChromaSync:
 
     def _upsert(self, store: ChromaStore, namespace: Namespace, rows: Sequence[NodeRow]) -> None:
         wanted = [(record_id(row.id, index), row.node, text.hash) for row in rows for index, text in enumerate(row.texts)]
-        for start in range(0, len(wanted), BATCH):
+        for start in range(0, len(wanted), WRITTEN):
             self._check()
-            part = wanted[start : start + BATCH]
+            part = wanted[start : start + WRITTEN]
             vectors = self._ledger.vectors(namespace, list({digest for _, _, digest in part}))
             known = [(record, node, vectors[digest]) for record, node, digest in part if digest in vectors]
             if known:

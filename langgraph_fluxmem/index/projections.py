@@ -101,6 +101,11 @@ class Projections:
         if self._chroma is not None:
             self._chroma.poke()
 
+    def called(self) -> None:
+        """The memory is used now: a local Chroma, which nothing can get on beside, lets it go first."""
+        if self._chroma is not None:
+            self._chroma.called()
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until Chroma has followed to the log's head.
 

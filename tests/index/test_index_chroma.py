@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -495,12 +496,44 @@ def test_a_kill_in_mid_batch_is_made_up_for(open_memory, home, where):
     assert len(records(projections)) == projections.view(NS).size
 
 
+def test_calls_go_before_its_batches_and_flush_does_not_wait_for_them(open_memory, monkeypatch):
+    monkeypatch.setattr("langgraph_fluxmem.index.chroma_sync.WRITTEN", 10)
+    _, write, projections = open_memory()
+    fill(write, 5)
+    assert projections.flush(WAIT)
+    monkeypatch.setattr("langgraph_fluxmem.index.chroma_follower.QUIET", 600.0)  # every call is a call just now
+    monkeypatch.setattr("langgraph_fluxmem.index.chroma_follower.UNHURRIED", 1e9)
+    store = projections._chroma._sync.store
+    upsert, seen = store.upsert, []
+    monkeypatch.setattr(store, "upsert", lambda *arguments: seen.append(1) or upsert(*arguments))
+    write.put_many([(f"g{n}", "", {}) for n in range(100)])
+    projections.follow()
+    time.sleep(1.0)
+    assert len(seen) <= 1
+    assert projections.flush(WAIT)
+    assert len(seen) == 10
+    assert projections.verify() == []
+
+
+def test_closing_does_not_wait_for_a_moment_without_calls(open_memory, monkeypatch):
+    ledger, write, projections = open_memory()
+    fill(write, 5)
+    assert projections.flush(WAIT)
+    monkeypatch.setattr("langgraph_fluxmem.index.chroma_follower.QUIET", 600.0)
+    monkeypatch.setattr("langgraph_fluxmem.index.chroma_follower.UNHURRIED", 1e9)
+    write.put("f0", "rewritten")
+    projections.follow()
+    thread = projections._chroma._thread
+    close(ledger, projections)
+    assert not thread.is_alive()
+
+
 def test_closing_in_mid_batch_leaves_a_cursor_that_is_right(open_memory, home, monkeypatch):
     ledger, write, projections = open_memory()
     fill(write, 5)
     projections.flush(WAIT)
     first = ledger.head()
-    monkeypatch.setattr("langgraph_fluxmem.index.chroma_sync.BATCH", 10)
+    monkeypatch.setattr("langgraph_fluxmem.index.chroma_sync.WRITTEN", 10)
     write.put_many([(f"g{n}", "", {}) for n in range(100)])
     follower = projections._chroma
     upsert, seen = follower._sync.store.upsert, []
@@ -528,7 +561,7 @@ def test_a_first_fill_that_is_cut_off_goes_on_where_it_was(open_memory, home, mo
     write = Writer(ledger)
     ids = write.put_many([(f"f{n}", "", {}) for n in range(50)])
     ledger.close()
-    monkeypatch.setattr("langgraph_fluxmem.index.chroma_sync.BATCH", 10)
+    monkeypatch.setattr("langgraph_fluxmem.index.chroma_sync.WRITTEN", 10)
     written = []
     upsert = ChromaStore.upsert
 
