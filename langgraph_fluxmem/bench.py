@@ -14,7 +14,6 @@ from langgraph_fluxmem.anchors import anchors_of
 from langgraph_fluxmem.index.top import among
 from langgraph_fluxmem.index.view import NamespaceView
 from langgraph_fluxmem.lexical import Facts, Sources, Surroundings
-from langgraph_fluxmem.links import Served
 from langgraph_fluxmem.querying import asked_terms, languages_of
 from langgraph_fluxmem.schema import Vector
 from langgraph_fluxmem.text import QUESTION, terms
@@ -211,9 +210,13 @@ class Bench:
         return [bool(name) and name <= self.terms.keys() for name in self.background.speakers]
 
     @once
-    def served(self) -> Served:
-        """What past use says of nodes, readable for many at once."""
-        return Served.of(self.query.served)
+    def served(self) -> Scores:
+        """(size,) what past use says of every fact."""
+        served = self.query.served
+        rows = self.view.rows_of_nodes(served)
+        out = np.zeros(self.view.size + 1, np.float32)
+        out[rows] = np.fromiter(served.values(), np.float32, len(served))  # of those that are not here at -1, the last, which is nobody's
+        return out[:-1]
 
     @once
     def around(self) -> Rows:

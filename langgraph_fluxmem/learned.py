@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from langgraph_fluxmem.learning import FLOOR, Repair, StepMemory, advise, recall_steps, steps_behind
 from langgraph_fluxmem.learning.rehearsal import Rehearsal, needed_lately, rehearsals
 from langgraph_fluxmem.ledger.rows import begins_anew
-from langgraph_fluxmem.links import NOTHING_SERVED, Served, TaskLinks
+from langgraph_fluxmem.links import NOTHING_SERVED, TaskLinks
 from langgraph_fluxmem.packed import PackedBody
 from langgraph_fluxmem.schema import (
     RESET,
@@ -195,7 +195,7 @@ class Learned:
         with self._lock:
             return self.skills.fast(skills, content_hash(task), round_)
 
-    def served(self, vector: Vector, task: str) -> Served:
+    def served(self, vector: Vector, task: str) -> Mapping[str, float]:
         """Fact node -> how well it has served tasks like this one, in [-1, 1]; see `links.TaskLinks.served`."""
         if not len(self.links):
             return NOTHING_SERVED

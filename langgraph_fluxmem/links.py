@@ -8,8 +8,8 @@ but the word of who gave the feedback says that it has to do with the task. Meas
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -29,53 +29,7 @@ def node_of(version_id: str) -> str:
     return version_id.rsplit(":", 1)[0]
 
 
-def node_keys(nodes: Iterable[str]) -> NDArray[np.int64]:
-    """(n,) numbers that stand for nodes within this process (64 bits of a keyed hash), so that arrays of them can be matched."""
-    return np.fromiter(map(hash, nodes), dtype=np.int64)
-
-
-class Served(Mapping[str, float]):
-    """Fact node -> what past use says of it for one query, in [-1, 1]; read for many facts at once by the keys of their nodes."""
-
-    def __init__(self, names: list[str], scores: NDArray[np.float64]) -> None:
-        """`names` (n) of nodes and `scores` (n,); names without a part in the evidence are left out by the caller."""
-        self._names, self._scores = names, scores
-        keys = node_keys(names)
-        order = np.argsort(keys, kind="stable")
-        self._keys, self._by_key = keys[order], np.zeros(len(names) + 1, np.float32)
-        self._by_key[:-1] = scores[order]
-
-    @classmethod
-    def of(cls, served: Mapping[str, float]) -> Served:
-        """The same of any mapping."""
-        return served if isinstance(served, Served) else cls(list(served), np.array(list(served.values()), np.float64))
-
-    def at(self, keys: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(m,) the scores of nodes by their keys (m,), 0 for those that served nothing."""
-        if not len(self._keys):
-            return np.zeros(len(keys), np.float32)
-        place = np.searchsorted(self._keys, keys)
-        found = self._keys.take(place, mode="clip") == keys
-        return self._by_key[np.where(found, place, len(self._keys))]
-
-    @cached_property
-    def _by_name(self) -> dict[str, float]:
-        return dict(self.items())
-
-    def __getitem__(self, node: str) -> float:
-        return self._by_name[node]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def items(self) -> list[tuple[str, float]]:  # pyright: ignore[reportIncompatibleMethodOverride] - a list of pairs, at once
-        return list(zip(self._names, self._scores.tolist(), strict=True))
-
-
-NOTHING_SERVED = Served([], np.zeros(0))
+NOTHING_SERVED: Mapping[str, float] = MappingProxyType({})
 
 
 class _Links(NamedTuple):
@@ -133,7 +87,7 @@ class TaskLinks:
         """Episode ids and their task vectors (m, d)."""
         return self._tasks.names, self._tasks.vectors
 
-    def served(self, vector: Vector, words: Iterable[str] = ()) -> Served:
+    def served(self, vector: Vector, words: Iterable[str] = ()) -> Mapping[str, float]:
         """Fact node -> score in [-1, 1] for a task (d,) of these words: evidence for less evidence against, each by how alike its task is.
 
         Only the links of tasks like this one are looked at.
@@ -157,11 +111,10 @@ class TaskLinks:
                 own = slice(begins[task], begins[task + 1])
                 for fact, gain in zip(columns[own].tolist(), (gained if again else elsewhere)[own].tolist(), strict=True):
                     sums[fact] = sums.get(fact, 0.0) + much * gain
-            few = [(fact, sums[fact]) for fact in sorted(sums) if sums[fact]]
-            return Served([self._names[fact] for fact, _ in few], np.array([max(-1.0, min(1.0, score)) for _, score in few]))
+            return {self._names[fact]: max(-1.0, min(1.0, score)) for fact, score in sums.items() if score}
         kept = summed.nonzero()[0]
         score = np.clip(summed[kept], -1.0, 1.0)
-        return Served([self._names[fact] for fact in facts[kept].tolist()], score)
+        return {self._names[fact]: much for fact, much in zip(facts[kept].tolist(), score.tolist(), strict=True)}
 
     def behind(self, vector: Vector, words: Iterable[str], facts: Iterable[str]) -> dict[str, list[tuple[str, float, float, float]]]:
         """Fact node -> the past tasks that speak for or against it for a task (d,) of these words: (episode, likeness, for, against), the one

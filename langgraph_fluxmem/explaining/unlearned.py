@@ -11,7 +11,7 @@ from typing import Any
 from langgraph_fluxmem import activation as forming
 from langgraph_fluxmem.config import Config
 from langgraph_fluxmem.learned import Learned
-from langgraph_fluxmem.links import NOTHING_SERVED, Served
+from langgraph_fluxmem.links import NOTHING_SERVED
 from langgraph_fluxmem.requests import ANYBODY, Hidden, LearnedOf, Stage
 from langgraph_fluxmem.schema import Activation, RecalledStep, Situation, Vector
 from langgraph_fluxmem.skills import SkillBook
@@ -25,7 +25,7 @@ class Unlearned(Learned):
         self.__dict__.update(learned.__dict__)  # the same state under the same lock, read and never followed
         self.skills = SkillBook()
 
-    def served(self, vector: Vector, task: str) -> Served:
+    def served(self, vector: Vector, task: str) -> Mapping[str, float]:
         """No task has served."""
         del vector, task
         return NOTHING_SERVED

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from langgraph_fluxmem.index.columns import Column
 from langgraph_fluxmem.index.exact import VectorTable
 from langgraph_fluxmem.index.postings import Postings
-from langgraph_fluxmem.links import node_keys
 from langgraph_fluxmem.schema import Vector
 
 if TYPE_CHECKING:
@@ -88,7 +87,6 @@ class NamespaceArrays:
         self.speakers = Codes()
         self.commits = Codes()
         self.op: Column[np.int64] = Column(np.int64)
-        self.key: Column[np.int64] = Column(np.int64)
         self.place: Column[np.float64] = Column(np.float64)
         self.source: Column[np.int32] = Column(np.int32)
         self.speaker: Column[np.int32] = Column(np.int32)
@@ -108,7 +106,6 @@ class NamespaceArrays:
         """Bytes of the arrays, and about what ids and their dictionaries take."""
         columns = (
             self.op,
-            self.key,
             self.place,
             self.source,
             self.speaker,
@@ -135,7 +132,6 @@ class NamespaceArrays:
                 self.slot_of[row.id] = slot
                 self.nodes[row.node] = slot
             self.op.extend([row.op for row in new])
-            self.key.extend(node_keys(row.node for row in new))
             self.place.extend([np.inf if row.position is None else row.position for row in new])
             self.source.extend([self.sources.code(row.source) for row in new])
             self.speaker.extend([self.speakers.code(row.speaker) for row in new])
@@ -171,7 +167,6 @@ class NamespaceArrays:
         out.nodes = {node: int(new_slot[slot]) for node, slot in self.nodes.items()}
         out.sources, out.speakers, out.commits = Codes(self.sources.names), Codes(self.speakers.names), Codes(self.commits.names)
         out.op.extend(self.op.read()[live])
-        out.key.extend(self.key.read()[live])
         out.place.extend(self.place.read()[live])
         out.source.extend(self.source.read()[live])
         out.speaker.extend(self.speaker.read()[live])

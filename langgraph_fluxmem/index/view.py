@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol, TypeVar, overload
 
 import numpy as np
@@ -88,7 +88,6 @@ class NamespaceView:
         self._vectors = arrays.vectors.snapshot()
         self._far, self._exact_max, self._settled = far, exact_max, settled
         self._all_op, self._all_source, self._all_speaker = arrays.op.read(), arrays.source.read(), arrays.speaker.read()
-        self._all_key = arrays.key.read()
         self._all_order, self._before, self._after = arrays.chain.order.read(), arrays.chain.before.read(), arrays.chain.after.read()
         self.source_names: Sequence[str] = arrays.sources.names
         """Source of each code; longer than needed when the projection has advanced."""
@@ -123,11 +122,6 @@ class NamespaceView:
     def ops(self) -> NDArray[np.int64]:
         """(size,) log position at which each row was written."""
         return self._by_row("ops", self._all_op)
-
-    @property
-    def keys(self) -> NDArray[np.int64]:
-        """(size,) numbers that stand for the nodes of the rows, see `links.node_keys`."""
-        return self._by_row("keys", self._all_key)
 
     @property
     def source(self) -> NDArray[np.int32]:
@@ -165,7 +159,7 @@ class NamespaceView:
         slots = np.fromiter((self._slot_of.get(version, -1) for version in ids), dtype=np.int64, count=len(ids))
         return self._rows(slots)
 
-    def rows_of_nodes(self, nodes: Sequence[str]) -> Rows:
+    def rows_of_nodes(self, nodes: Collection[str]) -> Rows:
         """Row of each node's newest version, -1 where this view does not show it."""
         slots = np.fromiter((self._node_slot.get(node, -1) for node in nodes), dtype=np.int64, count=len(nodes))
         return self._rows(slots)

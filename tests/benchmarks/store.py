@@ -5,6 +5,8 @@
 Table 1, the memory's own way: facts by `remember`, found by `recall` (k=10, all default signals); "fluxmem-chroma" with the exact tier off;
 Chroma and the stock stores their own way. Table 2, the store: put, get, search of ten items without a query, with a filter, with a query,
 with both, and a query over all namespaces at once. "fluxmem-edges" has learned 10,000 links from tasks to facts before it is searched.
+Table 3, what those links cost: two memories of the same facts in one process, one with the links, asked the same queries in turn, because
+processes of the same case differ by as much; "near" are the queries near a task that facts have served.
 `search_after_add` is the first search of a namespace after a write to it; `open_ms` opens the memory again, to the first answer. Every case runs in a process of its own; embedding is excluded (vectors are looked
 up); a search stays within one namespace unless the column says otherwise. For Chroma a namespace is a collection of its own up to 20
 namespaces, and a metadata filter on one collection beyond. Milliseconds; `rss_mb` is what the process grew by, libraries included.
@@ -26,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from .store_profile import profile
-from .store_systems import BATCH, STORES, SYSTEMS, Case, Data, FluxMemSystem
+from .store_systems import BATCH, STORES, SYSTEMS, Case, Data, FluxMemSystem, LearnedSystem
 
 KEYS = (
     "add_ms_p50",
@@ -48,6 +50,7 @@ ITEM_KEYS = (
     "prefix_query_ms_p50",
     "open_ms",
 )
+LINKS_KEYS = ("without_ms_p50", "with_ms_p50", "more_percent", "near_share", "near_more_percent")
 LIMIT_S = 8.0
 """A measurement ends after this long, if it has at least `LEAST` samples."""
 LEAST = 10
@@ -196,21 +199,52 @@ def measure_items(case: Case, place: Path) -> dict[str, Any]:
     return row
 
 
+def measure_links(case: Case, place: Path) -> dict[str, Any]:
+    """One row of table 3."""
+    data = Data(case.facts, case.namespaces)
+    plain, linked = FluxMemSystem(data, place.with_name("plain")), LearnedSystem(data, place.with_name("linked"))
+    for system in (plain, linked):
+        for namespace, texts in batches(data):
+            system.add(namespace, texts)
+        system.settle()
+    asked = list(zip(data.query_namespaces, data.queries, strict=True))
+    for namespace, query in asked[:20]:
+        for system in (plain, linked):
+            system.search(namespace, query)
+    taken = np.zeros((len(asked) - 20, 2))
+    near = np.zeros(len(taken), dtype=bool)
+    for number, (namespace, query) in enumerate(asked[20:]):
+        for turn in (number % 2, 1 - number % 2):
+            system = (plain, linked)[turn]
+            before = time.perf_counter()
+            system.search(namespace, query)
+            taken[number, turn] = 1e3 * (time.perf_counter() - before)
+        near[number] = linked.served(namespace, query)
+    plain.close()
+    linked.close()
+
+    def more(of: Any) -> float | None:
+        return float(100 * (np.median(taken[of, 1]) / np.median(taken[of, 0]) - 1)) if of.any() else None
+
+    return {
+        "without_ms_p50": float(np.median(taken[:, 0])),
+        "with_ms_p50": float(np.median(taken[:, 1])),
+        "more_percent": more(near | ~near),
+        "near_share": float(near.mean()),
+        "near_more_percent": more(near),
+    }
+
+
 def ratios(rows: list[dict[str, Any]]) -> None:
-    """Print how many times as fast as Chroma alone the memory adds and searches, and what learned links cost a search."""
+    """Print how many times as fast as Chroma alone the memory adds and searches."""
     held = {(row["facts"], row["namespaces"], row["system"]): row for row in rows if "error" not in row}
     for facts, namespaces, system in held:
-        own, others = held[facts, namespaces, system], {name: held.get((facts, namespaces, name)) for name in ("chroma", "fluxmem-edges")}
-        said = [
-            f"chroma's {what} takes {others['chroma'][key] / own[key]:.1f} times as long"
-            for what, key in (("add", "add_ms_p50"), ("search", "search_ms_p50"))
-            if others["chroma"] is not None
-        ]
-        if others["fluxmem-edges"] is not None:
-            more = others["fluxmem-edges"]["search_ms_p50"] / own["search_ms_p50"] - 1
-            said.append(f"a search with 10,000 learned links {100 * more:+.0f} %")
-        if system == "fluxmem" and said:
-            print(f"{facts:,} facts in {namespaces:,} namespaces: {', '.join(said)}")
+        own, chroma = held[facts, namespaces, system], held.get((facts, namespaces, "chroma"))
+        if system == "fluxmem" and chroma is not None:
+            add, search = (chroma[key] / own[key] for key in ("add_ms_p50", "search_ms_p50"))
+            print(
+                f"{facts:,} facts in {namespaces:,} namespaces: chroma's add takes {add:.1f} times as long, its search {search:.1f} times"
+            )
 
 
 def run_case(case: Case) -> dict[str, Any]:
@@ -270,8 +304,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.store", description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="1000,10000", help="facts, separated by commas")
     parser.add_argument("--namespaces", default="1,20,1000")
-    parser.add_argument("--systems", default="", help="only these, of either table")
-    parser.add_argument("--tables", default="facts,items")
+    parser.add_argument("--systems", default="", help="only these, of any table")
+    parser.add_argument("--tables", default="facts,items,links")
     parser.add_argument("--profile", action="store_true", help="instead: the share of each part in one recall")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--case", help=argparse.SUPPRESS)
@@ -279,7 +313,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.case:
         case = Case(**json.loads(options.case))
-        print(json.dumps((measure_facts if case.table == "facts" else measure_items)(case, options.place)))
+        measure = {"facts": measure_facts, "items": measure_items, "links": measure_links}[case.table]
+        print(json.dumps(measure(case, options.place)))
         return
     wanted = [name for name in options.systems.split(",") if name]
     grid = [
@@ -288,7 +323,7 @@ def main(arguments: list[str] | None = None) -> None:
     made: dict[str, Any] = {}
     if options.profile:
         made["rows"] = profiles(grid)
-    for kind, systems, keys in (("facts", SYSTEMS, KEYS), ("items", STORES, ITEM_KEYS)):
+    for kind, systems, keys in (("facts", SYSTEMS, KEYS), ("items", STORES, ITEM_KEYS), ("links", ("fluxmem-links",), LINKS_KEYS)):
         if kind in options.tables.split(",") and not options.profile:
             cases = [Case(kind, system, *at) for at in grid for system in systems if not wanted or system in wanted]
             made["rows" if kind == "facts" else kind] = table(cases, keys)

@@ -119,6 +119,11 @@ class LearnedSystem(FluxMemSystem):
             self.mem.learn(found, Feedback(outcome="success", used=tuple(one.id for one in found.facts)))
         super().settle()
 
+    def served(self, namespace: int, query: str) -> bool:
+        """Whether a task near this query has facts that served it."""
+        found = self.mem.recall(query, namespace=_name(namespace), k=10)
+        return any("served" in fact.why.signals for fact in found.facts)
+
 
 class ChromaSystem:
     """Chroma's PersistentClient with its defaults: one collection per namespace up to 20 of them, beyond that one with a filter."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langgraph_fluxmem.alikeness import MEANT
-from langgraph_fluxmem.links import FEW, Served, TaskLinks, node_keys
+from langgraph_fluxmem.links import FEW, TaskLinks
 
 evidence = st.lists(
     st.tuples(st.integers(0, 5), st.integers(0, 7), st.sampled_from(["progress", "failure"]), st.sampled_from([0.5, 1.0, 2.0])), max_size=40
@@ -43,8 +43,6 @@ def test_served_is_the_sum_over_evidence_weighed_by_how_like_the_tasks_are(rows,
         served = links.served(vectors[asked])
     clipped = {fact: max(-1.0, min(1.0, score)) for fact, score in expected.items() if score}
     assert dict(served.items()) == pytest.approx(clipped, abs=1e-6)
-    names = [f"f{number}" for number in range(9)]
-    assert served.at(node_keys(names)).tolist() == pytest.approx([served.get(name, 0.0) for name in names], abs=1e-6)
 
 
 def test_evidence_on_an_unknown_task_is_not_counted():
@@ -63,12 +61,3 @@ def test_a_task_added_after_links_were_read_is_seen():
     links.add("g:v", "e1", "progress", 1.0)
     assert links.served(vectors[1])["g"] == pytest.approx(MEANT)
     assert links.tasks()[0] == ["e0", "e1"]
-
-
-def test_served_reads_like_a_mapping_and_by_keys():
-    served = Served.of({"a": 0.5, "b": -0.25})
-    assert dict(served) == {"a": 0.5, "b": -0.25}
-    assert served.get("c") is None
-    assert Served.of(served) is served
-    assert served.at(node_keys(["b", "c", "a"])).tolist() == [-0.25, 0.0, 0.5]
-    assert Served.of({}).at(node_keys(["a"])).tolist() == [0.0]
