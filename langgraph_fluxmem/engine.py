@@ -76,7 +76,7 @@ class Engine:
     def run(self, stage: Stage) -> Any:
         """Drive a stage to its result, answering each request here; what a request raises is raised inside the stage."""
         self._check_open()
-        self.projections.called()
+        self.projections.begin_call()
         answer: Any = None
         failure: Exception | None = None
         heads = _Heads(self.ledger)
@@ -97,11 +97,13 @@ class Engine:
             _called(watch.abandoned(error))
             stage.close()
             raise
+        finally:
+            self.projections.end_call()
 
     async def arun(self, stage: Stage) -> Any:
         """The same for asyncio: embeddings and writes are awaited, everything else that may block runs in a worker thread."""
         self._check_open()
-        self.projections.called()
+        self.projections.begin_call()
         answer: Any = None
         failure: Exception | None = None
         heads = _Heads(self.ledger)
@@ -122,6 +124,8 @@ class Engine:
             await _acalled(watch.abandoned(error))
             await asyncio.to_thread(stage.close)
             raise
+        finally:
+            self.projections.end_call()
 
     # ------------------------------------------------------------------------------------------------------------------- answers
     def _answer(self, request: Request, heads: _Heads) -> Any:

@@ -6,7 +6,8 @@ of the others, and `LEASE` later where the one whose turn it was has died. Recal
 and all where Chroma is away, the exact tier knows.
 
 A local Chroma lives in this process, and holds the interpreter's lock while it writes: a millisecond for each vector, in which nothing else
-gets on. So calls go first (`_give_way`): it writes in moments without any, and where there is none, every now and then.
+gets on. A call that lets go of that lock a hundred times, as one that reads the ledger does, waits a hundred times. So calls go first
+(`_give_way`): it writes in moments without any, and where there is none, every now and then.
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ SMALL_PART = 8
 """A namespace with less than one in so many of Chroma's vectors is scanned instead."""
 QUIET = 0.2
 """Seconds after a call from which on there is none."""
+PATIENT = 10.0
+"""Seconds a local Chroma waits for a moment without calls before it begins to follow all the same."""
 UNHURRIED, NEEDED = 50, 1
-"""How many times as long as its last batch took a local Chroma waits for a moment without calls, before it writes the next one all the same:
-where no search asks it, and where one has."""
+"""How many times as long as its last batch took it waits for one before it goes on all the same: where no search asks it, and where one has."""
 FAREWELL = 10.0
 """Seconds `close` waits for the batch at hand."""
 
@@ -88,7 +90,9 @@ class ChromaFollower:
         self._wanted = False
         self._needed = False
         self._waiting = 0
-        self._called = self._written = 0.0
+        self._calls = 0
+        self._called = 0.0
+        self._written: float | None = None
         self._refill = False
         self._anew = False
         self._failed_in_use = False
@@ -109,14 +113,21 @@ class ChromaFollower:
         if self._sync.behind():
             self.poke()
 
-    def called(self) -> None:
-        """The memory is used now: see `_give_way`."""
-        self._called = time.monotonic()
+    def begin_call(self) -> None:
+        """The memory is used from now on, until `end_call`; see `_give_way`."""
+        with self._state:
+            self._calls += 1
+
+    def end_call(self) -> None:
+        """That call is over."""
+        with self._state:
+            self._calls -= 1
+            self._called = time.monotonic()
 
     def poke(self, *, hurry: bool = False) -> None:
         """Something was written: follow soon (at once with `hurry`). Never blocks."""
-        self.called()
         with self._state:
+            self._called = time.monotonic()
             if self._stop.is_set():
                 return
             self._poked += 1
@@ -284,6 +295,8 @@ class ChromaFollower:
                 self._state.notify_all()
 
     def _follow(self) -> None:
+        self._written = None
+        self._between_batches()
         if self._failed_in_use:
             self._sync.discard()
             self._failed_in_use = False
@@ -300,7 +313,7 @@ class ChromaFollower:
             self._check_turn()
             if self._others_followed():
                 return
-        more, self._written = True, time.monotonic()
+        more = True
         while more:
             self._hold_lease()
             refill, doubted = self._refill, self._doubted
@@ -413,18 +426,19 @@ class ChromaFollower:
 
     def _between_batches(self) -> None:
         self._beats += 1
-        if self._lock is not None:
-            self._give_way()
+        self._give_way()
         self._check_stop()
 
     def _give_way(self) -> None:
-        """Wait for a moment without calls, unless somebody waits for what is to be written."""
+        """For a folder: wait for a moment without calls, unless somebody waits for what is to be written."""
+        if self._lock is None:
+            return
         begun = time.monotonic()
-        most = (NEEDED if self._needed else UNHURRIED) * (begun - self._written)
+        most = PATIENT if self._written is None else (NEEDED if self._needed else UNHURRIED) * (begun - self._written)
         with self._state:
             while not (self._stop.is_set() or self._waiting):
                 now = time.monotonic()
-                left = min(begun + most - now, self._called + QUIET - now)
+                left = min(begun + most - now, QUIET if self._calls else self._called + QUIET - now)
                 if left <= 0:
                     break
                 self._state.wait(left)

@@ -515,12 +515,28 @@ def test_calls_go_before_its_batches_and_flush_does_not_wait_for_them(open_memor
     assert projections.verify() == []
 
 
+def test_it_waits_as_long_as_a_call_goes_on(open_memory, monkeypatch):
+    _, write, projections = open_memory()
+    fill(write, 5)
+    assert projections.flush(WAIT)
+    monkeypatch.setattr("langgraph_fluxmem.index.chroma_follower.PATIENT", 600.0)
+    store = projections._chroma._sync.store
+    upsert, written = store.upsert, threading.Event()
+    monkeypatch.setattr(store, "upsert", lambda *arguments: written.set() or upsert(*arguments))
+    projections.begin_call()
+    write.put("f0", "rewritten")
+    projections.follow()
+    assert not written.wait(1.0)
+    projections.end_call()
+    assert written.wait(WAIT)
+
+
 def test_closing_does_not_wait_for_a_moment_without_calls(open_memory, monkeypatch):
     ledger, write, projections = open_memory()
     fill(write, 5)
     assert projections.flush(WAIT)
     monkeypatch.setattr("langgraph_fluxmem.index.chroma_follower.QUIET", 600.0)
-    monkeypatch.setattr("langgraph_fluxmem.index.chroma_follower.UNHURRIED", 1e9)
+    monkeypatch.setattr("langgraph_fluxmem.index.chroma_follower.PATIENT", 600.0)
     write.put("f0", "rewritten")
     projections.follow()
     thread = projections._chroma._thread
