@@ -496,13 +496,19 @@ def test_a_kill_in_mid_batch_is_made_up_for(open_memory, home, where):
     assert len(records(projections)) == projections.view(NS).size
 
 
+def never_without_need(monkeypatch):
+    """Let the follower wait for a moment without calls for as long as it takes."""
+    for name, value in (("PATIENT", 600.0), ("UNHURRIED", 1e12)):
+        monkeypatch.setattr(f"langgraph_fluxmem.index.chroma_follower.{name}", value)
+
+
 def test_calls_go_before_its_batches_and_flush_does_not_wait_for_them(open_memory, monkeypatch):
     monkeypatch.setattr("langgraph_fluxmem.index.chroma_sync.WRITTEN", 10)
     _, write, projections = open_memory()
     fill(write, 5)
     assert projections.flush(WAIT)
     monkeypatch.setattr("langgraph_fluxmem.index.chroma_follower.QUIET", 600.0)  # every call is a call just now
-    monkeypatch.setattr("langgraph_fluxmem.index.chroma_follower.UNHURRIED", 1e9)
+    never_without_need(monkeypatch)
     store = projections._chroma._sync.store
     upsert, seen = store.upsert, []
     monkeypatch.setattr(store, "upsert", lambda *arguments: seen.append(1) or upsert(*arguments))
@@ -519,7 +525,7 @@ def test_it_waits_as_long_as_a_call_goes_on(open_memory, monkeypatch):
     _, write, projections = open_memory()
     fill(write, 5)
     assert projections.flush(WAIT)
-    monkeypatch.setattr("langgraph_fluxmem.index.chroma_follower.PATIENT", 600.0)
+    never_without_need(monkeypatch)
     store = projections._chroma._sync.store
     upsert, written = store.upsert, threading.Event()
     monkeypatch.setattr(store, "upsert", lambda *arguments: written.set() or upsert(*arguments))
@@ -536,7 +542,7 @@ def test_closing_does_not_wait_for_a_moment_without_calls(open_memory, monkeypat
     fill(write, 5)
     assert projections.flush(WAIT)
     monkeypatch.setattr("langgraph_fluxmem.index.chroma_follower.QUIET", 600.0)
-    monkeypatch.setattr("langgraph_fluxmem.index.chroma_follower.PATIENT", 600.0)
+    never_without_need(monkeypatch)
     write.put("f0", "rewritten")
     projections.follow()
     thread = projections._chroma._thread
