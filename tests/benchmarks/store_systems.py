@@ -23,7 +23,7 @@ class Data:
     A vector is looked up by the number its text begins with, so that embedding costs no more than a list of floats.
     """
 
-    def __init__(self, facts: int, namespaces: int, *, extra: int = 400, queries: int = 400, seed: int = 7) -> None:
+    def __init__(self, facts: int, namespaces: int, *, extra: int = 1_000, queries: int = 4_000, seed: int = 7) -> None:
         rng = np.random.default_rng(seed)
         self.facts, self.namespaces = facts, namespaces
         vocabulary = np.array([_word(number) for number in range(WORDS)])
