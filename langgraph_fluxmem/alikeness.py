@@ -130,10 +130,11 @@ class Tasks:
             return NOBODY
         tasks = (alike >= nearest * _FAR).nonzero()[0]
         of = alike[tasks]
-        of *= (of / nearest) ** COMPETITION
-        kept = of >= NEGLIGIBLE
-        tasks = tasks[kept]
-        return Near(tasks, of[kept], cosine[tasks] >= SAME)
+        if len(tasks) > 1:
+            of *= (of / nearest) ** COMPETITION
+            kept = of >= NEGLIGIBLE
+            tasks, of = tasks[kept], of[kept]
+        return Near(tasks, of, cosine[tasks] >= SAME)
 
     def _meaning(self, vector: Vector, cosine: NDArray[np.float32]) -> NDArray[np.float64]:
         """(m,) what the tasks' vectors say to a task (d,) that they have this `cosine` (m,) with, in [0, `MEANT`]."""

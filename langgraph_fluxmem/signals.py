@@ -191,6 +191,16 @@ def _kind(bench: Bench, rows: Rows) -> Scores:
     return out
 
 
+def _served(bench: Bench, rows: Rows) -> Scores:
+    """What past use says: the learned links of tasks like this one."""
+    return bench.served[rows]
+
+
+def _served_propose(bench: Bench, m: int) -> Rows:
+    rows = (bench.served > 0).nonzero()[0]
+    return rows if len(rows) <= m else bench.best(bench.served, m)
+
+
 SIGNALS: tuple[Signal, ...] = (
     Signal("dense", 0.7, _dense, _dense_propose),
     Signal("bm25", 0.1, *_of_all(lambda bench: bench.bm25), keeps=trust),
@@ -204,7 +214,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("statement", 0.15, _statement, absolute=True),
     Signal("kind", 0.3, _kind, absolute=True, silent=_no_kind_asked),
     Signal("named", 0.1, _named, absolute=True, silent=_nobody_named),
-    Signal("served", 2.5, *_of_all(lambda bench: bench.served), absolute=True, silent=_served_nothing, past=True),
+    Signal("served", 2.5, _served, _served_propose, absolute=True, silent=_served_nothing, past=True),
     Signal("beside", 0.3, expansion.beside, expansion.propose_beside, absolute=True, silent=_nothing_around, past=True),
     Signal("alike", 1.0, expansion.alike, expansion.propose_alike, absolute=True, silent=_nothing_around, past=True),
     Signal("words", 0.5, expansion.words, expansion.propose_words, silent=_nothing_around, past=True),

@@ -156,13 +156,11 @@ class NamespaceView:
 
     def rows_of(self, ids: Sequence[str]) -> Rows:
         """Row of each version id, -1 where this view does not show it."""
-        slots = np.fromiter((self._slot_of.get(version, -1) for version in ids), dtype=np.int64, count=len(ids))
-        return self._rows(slots)
+        return self._rows(np.array([self._slot_of.get(version, -1) for version in ids], dtype=np.int64))
 
     def rows_of_nodes(self, nodes: Collection[str]) -> Rows:
         """Row of each node's newest version, -1 where this view does not show it."""
-        slots = np.fromiter((self._node_slot.get(node, -1) for node in nodes), dtype=np.int64, count=len(nodes))
-        return self._rows(slots)
+        return self._rows(np.array([self._node_slot.get(node, -1) for node in nodes], dtype=np.int64))
 
     def neighbours(self, rows: NDArray[np.integer], offset: int) -> Rows:
         """For each row the one `offset` places later (earlier when negative) in the same source, -1 where there is none."""
