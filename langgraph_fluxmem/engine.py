@@ -76,11 +76,11 @@ class Engine:
     def run(self, stage: Stage) -> Any:
         """Drive a stage to its result, answering each request here; what a request raises is raised inside the stage."""
         self._check_open()
-        self.projections.begin_call()
         answer: Any = None
         failure: Exception | None = None
         heads = _Heads(self.ledger)
         watch = self.observers.watch()
+        self.projections.begin_call()
         try:
             while True:
                 over, asked = _advance(stage, answer, failure)
@@ -103,11 +103,11 @@ class Engine:
     async def arun(self, stage: Stage) -> Any:
         """The same for asyncio: embeddings and writes are awaited, everything else that may block runs in a worker thread."""
         self._check_open()
-        self.projections.begin_call()
         answer: Any = None
         failure: Exception | None = None
         heads = _Heads(self.ledger)
         watch = self.observers.watch()
+        self.projections.begin_call()
         try:
             while True:
                 over, asked = _advance(stage, answer, failure)
