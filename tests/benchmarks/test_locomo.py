@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from langgraph_fluxmem.signals import SIGNALS
-from tests.benchmarks import ablation, locomo
+from tests.benchmarks import ablation, locomo, locomo_fit
 from tests.benchmarks.common import CachedEmbeddings, paired_bootstrap
 
 KEYS = {"system", "recall@5", "recall@10", "recall@20", "all@10", "mrr", "by_category", "add_ms", "query_ms_p50", "query_ms_p95"}
@@ -91,6 +91,28 @@ def test_a_part_that_finds_more_earns_what_it_finds():
     }
     assert lost["dense"] == 0.5
     assert lost["bm25"] == 0.0
+
+
+def test_weights_are_fitted_without_the_conversation_they_are_measured_on(data, monkeypatch):
+    raw = json.loads(data.read_text())
+    raw["conversations"].append({**raw["conversations"][0], "id": "2"})
+    data.write_text(json.dumps(raw))
+    looked = []
+    worth = locomo_fit.Asked.worth
+    monkeypatch.setattr(locomo_fit.Asked, "worth", lambda self, used, weights: looked.append(tuple(used)) or worth(self, used, weights))
+    rows = locomo_fit.main(["--data", str(data), "--embeddings", "offline"])
+    assert [(row["left out"], row["questions"]) for row in rows] == [("1", 2), ("2", 2), ("all", 4)]
+    assert looked == sorted(looked, reverse=True)
+    assert set(looked) == {(1,), (0,)}
+    assert rows[-1]["mrr"] == pytest.approx((rows[0]["mrr"] + rows[1]["mrr"]) / 2)
+
+
+def test_a_weight_moves_where_that_gains():
+    class Asked:
+        def worth(self, conversations, weights):
+            return weights["a"] - weights["b"]
+
+    assert locomo_fit.fitted(Asked(), [0], {"a": 1.0, "b": 0.4}) == {"a": 1.5, "b": 0.0}
 
 
 def test_measures():
