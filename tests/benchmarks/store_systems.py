@@ -219,7 +219,6 @@ def fluxmem_store(data: Data, place: Path) -> tuple[Any, Callable[[], None]]:
 
 SYSTEMS: dict[str, Callable[[Data, Path], System]] = {
     "fluxmem": lambda data, place: FluxMemSystem(data, place),
-    "fluxmem-edges": lambda data, place: LearnedSystem(data, place),
     "fluxmem-chroma": lambda data, place: FluxMemSystem(data, place, exact_max=0),
     "chroma": ChromaSystem,
     "langgraph-inmemory": lambda data, place: StoreSystem(*memory_store(data, place)),
