@@ -54,7 +54,7 @@ LINKS_KEYS = ("without_ms_p50", "with_ms_p50", "more_percent", "near_share", "ne
 LIMIT_S = 2.0
 """A measurement ends after this long, if it has at least `LEAST` samples."""
 LEAST = 10
-ITEMS = 1_000
+ITEMS = 500
 """How many calls of each kind table 2 makes, at most. Where calls are short a machine that is slow for a moment would otherwise be the result."""
 
 
