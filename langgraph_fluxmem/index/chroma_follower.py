@@ -4,10 +4,7 @@ A local folder is opened by whoever holds ``chroma.lock``, as long as it is open
 lease of the ledger that it gives back when it has followed: after a write the collection is at the log's head within `LONGEST` and a turn
 of the others, and `LEASE` later where the one whose turn it was has died. Recall does not wait for any of that: what came after the cursor,
 and all where Chroma is away, the exact tier knows.
-
-A local Chroma lives in this process, and holds the interpreter's lock while it writes: a millisecond for each vector, in which nothing else
-gets on. A call that lets go of that lock a hundred times, as one that reads the ledger does, waits a hundred times. So calls go first
-(`_give_way`): it writes in moments without any, and where there is none, every now and then.
+A local Chroma lets calls go first (`courtesy`).
 """
 
 from __future__ import annotations
@@ -24,6 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 from langgraph_fluxmem.errors import ClosedError, LeaseLostError
 from langgraph_fluxmem.index.chroma import FOLDER, ChromaStore, version_of
 from langgraph_fluxmem.index.chroma_sync import CURSOR, ChromaSync
+from langgraph_fluxmem.index.courtesy import Courtesy
 from langgraph_fluxmem.index.lock import FileLock
 from langgraph_fluxmem.schema import Vector
 
@@ -47,12 +45,6 @@ STALL = 60.0
 """Seconds without a finished batch after which a wait without a timeout gives up."""
 SMALL_PART = 8
 """A namespace with less than one in so many of Chroma's vectors is scanned instead."""
-QUIET = 0.2
-"""Seconds after a call from which on there is none."""
-PATIENT = 10.0
-"""Seconds a local Chroma waits for a moment without calls before it begins to follow all the same."""
-UNHURRIED, NEEDED = 50, 1
-"""How many times as long as its last batch took it waits for one before it goes on all the same: where no search asks it, and where one has."""
 FAREWELL = 10.0
 """Seconds `close` waits for the batch at hand."""
 
@@ -84,15 +76,11 @@ class ChromaFollower:
         self._state = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+        self.courtesy = Courtesy(self._state, self._stop)
         self._poked = 0
         self._hurry = False
         self._opening = False
         self._wanted = False
-        self._needed = False
-        self._waiting = 0
-        self._calls = 0
-        self._called = 0.0
-        self._written: float | None = None
         self._refill = False
         self._anew = False
         self._failed_in_use = False
@@ -113,21 +101,10 @@ class ChromaFollower:
         if self._sync.behind():
             self.poke()
 
-    def begin_call(self) -> None:
-        """The memory is used from now on, until `end_call`; see `_give_way`."""
-        with self._state:
-            self._calls += 1
-
-    def end_call(self) -> None:
-        """That call is over."""
-        with self._state:
-            self._calls -= 1
-            self._called = time.monotonic()
-
     def poke(self, *, hurry: bool = False) -> None:
         """Something was written: follow soon (at once with `hurry`). Never blocks."""
         with self._state:
-            self._called = time.monotonic()
+            self.courtesy.called()
             if self._stop.is_set():
                 return
             self._poked += 1
@@ -143,13 +120,8 @@ class ChromaFollower:
 
         Without a timeout it waits as long as batches get done, at least one a minute.
         """
-        with self._state:
-            self._waiting += 1
-        try:
+        with self.courtesy.hurried():
             return self._flushed(self._ledger.head(), timeout)
-        finally:
-            with self._state:
-                self._waiting -= 1
 
     def _flushed(self, head: int, timeout: float | None) -> bool:
         deadline = time.monotonic() + (STALL if timeout is None else timeout)
@@ -180,7 +152,7 @@ class ChromaFollower:
         namespace is so small a part of it that scanning is quicker.
         """
         store = self._sync.store
-        self._wanted = self._needed = True
+        self._wanted = self.courtesy.needed = True
         if store is None or self.trouble is not None or self._failed_in_use or self._refill:
             self.poke()
             return None
@@ -295,7 +267,7 @@ class ChromaFollower:
                 self._state.notify_all()
 
     def _follow(self) -> None:
-        self._written = None
+        self.courtesy.begin()
         self._between_batches()
         if self._failed_in_use:
             self._sync.discard()
@@ -426,23 +398,9 @@ class ChromaFollower:
 
     def _between_batches(self) -> None:
         self._beats += 1
-        self._give_way()
+        if self._lock is not None:
+            self.courtesy.give_way()
         self._check_stop()
-
-    def _give_way(self) -> None:
-        """For a folder: wait for a moment without calls, unless somebody waits for what is to be written."""
-        if self._lock is None:
-            return
-        begun = time.monotonic()
-        most = PATIENT if self._written is None else (NEEDED if self._needed else UNHURRIED) * (begun - self._written)
-        with self._state:
-            while not (self._stop.is_set() or self._waiting):
-                now = time.monotonic()
-                left = min(begun + most - now, QUIET if self._calls else self._called + QUIET - now)
-                if left <= 0:
-                    break
-                self._state.wait(left)
-        self._written = time.monotonic()
 
     def _in_time(self, call: Callable[[], T]) -> T:
         """The result of `call`; a server that does not answer in time is away."""

@@ -104,12 +104,12 @@ class Projections:
     def begin_call(self) -> None:
         """The memory is used from now on, until `end_call`: a local Chroma, which nothing gets on beside, lets calls go first."""
         if self._chroma is not None:
-            self._chroma.begin_call()
+            self._chroma.courtesy.begin_call()
 
     def end_call(self) -> None:
         """That call is over."""
         if self._chroma is not None:
-            self._chroma.end_call()
+            self._chroma.courtesy.end_call()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until Chroma has followed to the log's head.

@@ -499,7 +499,7 @@ def test_a_kill_in_mid_batch_is_made_up_for(open_memory, home, where):
 def never_without_need(monkeypatch):
     """Let the follower wait for a moment without calls for as long as it takes."""
     for name, value in (("PATIENT", 600.0), ("UNHURRIED", 1e12)):
-        monkeypatch.setattr(f"langgraph_fluxmem.index.chroma_follower.{name}", value)
+        monkeypatch.setattr(f"langgraph_fluxmem.index.courtesy.{name}", value)
 
 
 def test_calls_go_before_its_batches_and_flush_does_not_wait_for_them(open_memory, monkeypatch):
@@ -507,7 +507,7 @@ def test_calls_go_before_its_batches_and_flush_does_not_wait_for_them(open_memor
     _, write, projections = open_memory()
     fill(write, 5)
     assert projections.flush(WAIT)
-    monkeypatch.setattr("langgraph_fluxmem.index.chroma_follower.QUIET", 600.0)  # every call is a call just now
+    monkeypatch.setattr("langgraph_fluxmem.index.courtesy.QUIET", 600.0)  # every call is a call just now
     never_without_need(monkeypatch)
     store = projections._chroma._sync.store
     upsert, seen = store.upsert, []
@@ -541,7 +541,7 @@ def test_closing_does_not_wait_for_a_moment_without_calls(open_memory, monkeypat
     ledger, write, projections = open_memory()
     fill(write, 5)
     assert projections.flush(WAIT)
-    monkeypatch.setattr("langgraph_fluxmem.index.chroma_follower.QUIET", 600.0)
+    monkeypatch.setattr("langgraph_fluxmem.index.courtesy.QUIET", 600.0)
     never_without_need(monkeypatch)
     write.put("f0", "rewritten")
     projections.follow()
