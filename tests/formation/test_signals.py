@@ -32,6 +32,17 @@ def bench_of(space: Facts, query: str, **more) -> Bench:
     return Bench(Query(query, vector(query), **more), space.view)
 
 
+def test_what_served_is_read_by_row_and_what_is_not_here_is_nobodys():
+    space = space_of([("s1", ["ant"]), ("s1", ["bee"]), (None, ["cow"])])
+    first, second, _ = (version.rsplit(":", 1)[0] for version in space.view.ids)
+    bench = bench_of(space, "ant", served={"elsewhere": 0.9, second: -0.25, first: 0.5})
+    assert bench.served.tolist() == [0.5, -0.25, 0.0]
+    signal = next(signal for signal in SIGNALS if signal.name == "served")
+    assert signal.propose(bench, 50).tolist() == [0]
+    assert signal.score(bench, np.array([1, 0])).tolist() == [-0.25, 0.5]
+    assert bench_of(space, "ant").served.tolist() == [0.0, 0.0, 0.0]
+
+
 def neighbour(rows, at: int, offset: int) -> int | None:
     source = rows[at][0]
     if source is None:
