@@ -34,8 +34,6 @@ class Asked:
 
     def __init__(self, mem: FluxMem, data: Sequence[locomo.Conversation]) -> None:
         self.mem, self.data = mem, data
-        self.conversation = np.array([at for at, one in enumerate(data) for _ in one.questions])
-        """Which conversation each question is of."""
         self._known: dict[tuple[int, tuple[tuple[str, float], ...]], tuple[np.ndarray, np.ndarray]] = {}
 
     def of(self, at: int, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
